@@ -1,0 +1,134 @@
+//! Latent tokens to picture: mask tokens and projected latents through a ViT, then a pixel head
+//! (SoftVQ-VAE, section 3.1).
+
+use super::head::PixelHead;
+use super::layers::{After, Builder, Linear, RowChange};
+use super::rotary::{Grid, Rotary};
+use super::vit::Vit;
+use super::{Math, ModelArgs, PassHook, Stage, TokenizerError, VitSize};
+use candle_core::Tensor;
+
+#[derive(Debug, Clone)]
+pub(super) struct Decoder {
+    post_quant_conv: Linear,
+    fixed: FixedTokens,
+    latent_positions: Tensor,
+    vit: Vit,
+    head: PixelHead,
+    /// Image tokens (N).
+    patch_count: usize,
+}
+
+/// The part of the decoder's sequence that is the same for every picture: class and mask tokens with positions.
+#[derive(Debug, Clone)]
+enum FixedTokens {
+    /// Computed once [1, 1+N, D], or [1, N, D] without a class token.
+    Ready(Tensor),
+    /// Computed at each pass, so that gradients reach its parts.
+    Parts {
+        class_token: Option<Tensor>,
+        mask_token: Tensor,
+        /// None with rotary positions.
+        positions: Option<Tensor>,
+        patch_count: usize,
+    },
+}
+
+impl FixedTokens {
+    fn load(builder: &mut Builder<'_>, args: &ModelArgs) -> Result<Self, TokenizerError> {
+        let class_token = if args.dec_cls_token {
+            Some(builder.tensor("decoder.model.cls_token")?)
+        } else {
+            None
+        };
+        let positions = if args.use_rope {
+            None
+        } else {
+            Some(builder.tensor("decoder.model.pos_embed")?)
+        };
+        let mask_token = builder.tensor("decoder.mask_token")?;
+        let parts = Self::Parts {
+            class_token,
+            mask_token,
+            positions,
+            patch_count: args.decoder_patches(),
+        };
+        Ok(if builder.is_packed() {
+            Self::Ready(parts.tokens()?)
+        } else {
+            parts
+        })
+    }
+
+    fn tokens(&self) -> Result<Tensor, TokenizerError> {
+        match self {
+            Self::Ready(tokens) => Ok(tokens.clone()),
+            Self::Parts {
+                class_token,
+                mask_token,
+                positions,
+                patch_count,
+            } => {
+                let masks = mask_token.broadcast_as((1, *patch_count, mask_token.dim(2)?))?;
+                let tokens = match class_token {
+                    Some(class_token) => Tensor::cat(&[class_token, &masks], 1)?,
+                    None => masks,
+                };
+                Ok(match positions {
+                    Some(positions) => (tokens + positions)?,
+                    None => tokens,
+                })
+            }
+        }
+    }
+}
+
+impl Decoder {
+    pub(super) fn load(
+        builder: &mut Builder<'_>,
+        args: &ModelArgs,
+        size: VitSize,
+    ) -> Result<Self, TokenizerError> {
+        let grid = Grid {
+            start: usize::from(args.dec_cls_token),
+            side: args.image_size / args.dec_patch_size,
+            after: args.num_latent_tokens,
+        };
+        let rotary = if args.use_rope {
+            Some(Rotary::load(builder, "decoder.freqs", size, grid)?)
+        } else {
+            None
+        };
+        Ok(Self {
+            post_quant_conv: builder.linear("post_quant_conv", RowChange::None)?,
+            fixed: FixedTokens::load(builder, args)?,
+            latent_positions: builder.tensor("decoder.latent_pos_embed")?,
+            vit: Vit::load(builder, "decoder.model", size, rotary)?,
+            head: PixelHead::load(builder, args)?,
+            patch_count: args.decoder_patches(),
+        })
+    }
+
+    /// `z` [B, L, C] to [B, 3, H, W].
+    pub(super) fn forward(
+        &self,
+        z: &Tensor,
+        math: Math,
+        hook: &mut dyn PassHook,
+    ) -> Result<Tensor, TokenizerError> {
+        let latents = self.post_quant_conv.forward(z, math, After::Nothing)?;
+        hook.after(Stage::DecoderPostQuant, &latents)?;
+        let fixed = self.fixed.tokens()?;
+        let (_, fixed_count, width) = fixed.dims3()?;
+        let fixed = fixed.broadcast_as((z.dim(0)?, fixed_count, width))?;
+        let sequence = Tensor::cat(&[fixed, latents.broadcast_add(&self.latent_positions)?], 1)?;
+        hook.after(Stage::DecoderSequence, &sequence)?;
+        let sequence = self.vit.forward(sequence, math, |index, x| {
+            hook.after(Stage::DecoderBlock(index), x)
+        })?;
+        hook.after(Stage::DecoderNorm, &sequence)?;
+        let image_tokens = sequence.narrow(1, fixed_count - self.patch_count, self.patch_count)?;
+        hook.after(Stage::DecoderImageTokens, &image_tokens)?;
+        self.head.forward(&image_tokens, math)
+    }
+}

@@ -1,0 +1,271 @@
+//! The SoftVQ-VAE tokenizer in candle: encoder, soft quantiser, decoder (arXiv 2412.10958).
+//!
+//! No user interface, no threads: a pass runs on the calling thread and reports through a [`PassHook`].
+
+mod checkpoint;
+mod config;
+mod decoder;
+mod encoder;
+mod error;
+mod files;
+mod fused;
+mod head;
+mod layers;
+mod quantiser;
+mod rotary;
+mod schema;
+mod source;
+mod stage;
+mod vit;
+
+pub use config::{ModelArgs, ModelClass, VitSize};
+pub use error::TokenizerError;
+pub use files::ModelFiles;
+pub use quantiser::Mixtures;
+pub use schema::{CheckReport, KeyComparison, WrongShape, check};
+pub use stage::{NoHook, PassHook, Stage};
+
+use candle_core::{DType, Device, Tensor};
+use checkpoint::{Checkpoint, Entry, Reading};
+use decoder::Decoder;
+use encoder::Encoder;
+use layers::{Builder, Form};
+use quantiser::Quantiser;
+use schema::Plan;
+use source::{FileSource, GivenSource};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// How the operations of a pass are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Math {
+    /// Fused candle kernels; no gradients.
+    Fused,
+    /// Only operations with a backward pass.
+    Differentiable,
+}
+
+/// Result of an encoder pass over B pictures.
+#[derive(Debug, Clone)]
+pub struct Encoding {
+    /// `h` [B, L, D], f32: encoder output after `quant_conv`.
+    pub h: Tensor,
+    /// `z` [B, L, D], f32: mixtures of codewords.
+    pub z: Tensor,
+    /// `w` [B, L, n], f32: the mixture of each token over the codewords of its segment.
+    pub weights: Tensor,
+}
+
+/// A loaded SoftVQ model. A clone shares its weights.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    args: ModelArgs,
+    encoder: Encoder,
+    quantiser: Quantiser,
+    decoder: Decoder,
+    device: Device,
+    math: Math,
+    hash: String,
+    parameter_count: usize,
+}
+
+impl Tokenizer {
+    /// Reads a model. `progress` is told bytes read and bytes in all, and returns false to cancel.
+    ///
+    /// `dtype` is that of the matrices (f32, f16 or bf16); norms, softmax and outputs are f32 in any case. Tensors
+    /// are read one at a time, so the peak is little over the weights' size. Gradients with respect to inputs can
+    /// be had from [`Self::with_math`]; to train, see [`Self::from_tensors`].
+    ///
+    /// # Errors
+    /// Unreadable or damaged files, a configuration that cannot be, one error with every missing and wrongly shaped
+    /// key, parts of the reference that are not supported, weights that are not finite, cancellation.
+    pub fn load(
+        files: &ModelFiles,
+        device: &Device,
+        dtype: DType,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Self, TokenizerError> {
+        let args = ModelArgs::read(&files.config)?;
+        let checkpoint = Checkpoint::open(&files.weights)?;
+        let plan = Plan::new(&args, checkpoint.entries());
+        plan.require_loadable(checkpoint.path())?;
+        let used = || plan.used.iter().filter_map(|key| checkpoint.entries().get(key));
+        let total_bytes = used().map(Entry::stored_bytes).sum();
+        let parameter_count = used().map(Entry::element_count).sum();
+        let mut source = FileSource {
+            checkpoint,
+            reading: Reading::new(total_bytes, progress),
+        };
+        let mut builder = Builder {
+            source: &mut source,
+            device,
+            dtype,
+            form: Form::Packed,
+        };
+        let mut tokenizer = Self::build(args, &mut builder, Math::Fused)?;
+        tokenizer.hash = source.reading.finish();
+        tokenizer.parameter_count = parameter_count;
+        Ok(tokenizer)
+    }
+
+    /// Builds a model from tensors by state-dict key, for training and tests.
+    ///
+    /// With [`Math::Differentiable`] tensors are used as they are: gradients reach the variables they belong to, and
+    /// a change of a variable is seen by the next pass. With [`Math::Fused`] they are packed as [`Self::load`] does.
+    /// Such a model has no hash.
+    ///
+    /// # Errors
+    /// As [`Self::load`], for keys and shapes.
+    pub fn from_tensors(
+        args: ModelArgs,
+        tensors: HashMap<String, Tensor>,
+        math: Math,
+    ) -> Result<Self, TokenizerError> {
+        args.validate().map_err(TokenizerError::Input)?;
+        let entries = tensors
+            .iter()
+            .map(|(key, tensor)| (key.clone(), Entry::of_tensor(tensor)))
+            .collect();
+        let plan = Plan::new(&args, &entries);
+        plan.require_loadable(Path::new("the given tensors"))?;
+        let parameter_count = plan
+            .used
+            .iter()
+            .filter_map(|key| entries.get(key))
+            .map(Entry::element_count)
+            .sum();
+        let device = tensors
+            .values()
+            .next()
+            .map_or(Device::Cpu, |tensor| tensor.device().clone());
+        let mut source = GivenSource { tensors };
+        let form = match math {
+            Math::Fused => Form::Packed,
+            Math::Differentiable => Form::AsGiven,
+        };
+        let mut builder = Builder {
+            source: &mut source,
+            device: &device,
+            dtype: DType::F32,
+            form,
+        };
+        let mut tokenizer = Self::build(args, &mut builder, math)?;
+        tokenizer.parameter_count = parameter_count;
+        Ok(tokenizer)
+    }
+
+    fn build(args: ModelArgs, builder: &mut Builder<'_>, math: Math) -> Result<Self, TokenizerError> {
+        let encoder_size = args.encoder_size().map_err(TokenizerError::Input)?;
+        let decoder_size = args.decoder_size().map_err(TokenizerError::Input)?;
+        Ok(Self {
+            encoder: Encoder::load(builder, &args, encoder_size)?,
+            quantiser: Quantiser::load(builder, &args)?,
+            decoder: Decoder::load(builder, &args, decoder_size)?,
+            device: builder.device.clone(),
+            args,
+            math,
+            hash: String::new(),
+            parameter_count: 0,
+        })
+    }
+
+    /// The same model, its weights shared, computing with other operations.
+    ///
+    /// With [`Math::Differentiable`] gradients flow to `x`, `h` or `z`, whichever is a variable.
+    #[must_use]
+    pub fn with_math(&self, math: Math) -> Self {
+        Self { math, ..self.clone() }
+    }
+
+    /// The configuration as read.
+    pub fn args(&self) -> &ModelArgs {
+        &self.args
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// SHA-256 (first 16 hex digits) over the used entries of the state dict: key, shape, stored values, by key.
+    /// Empty for a model that was not read from a file.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Number of parameters in use.
+    pub fn parameter_count(&self) -> usize {
+        self.parameter_count
+    }
+
+    /// Codebooks as stored, [K, n, D] f32 on the CPU.
+    ///
+    /// # Errors
+    /// A failing device.
+    pub fn codebook(&self) -> Result<Tensor, TokenizerError> {
+        Ok(self.quantiser.embedding().to_device(&Device::Cpu)?)
+    }
+
+    /// `x` [B, 3, H, W] f32 in -1..1 on any device.
+    ///
+    /// # Errors
+    /// Another shape than the model's, a failing device, or what the hook returns.
+    pub fn encode(&self, x: &Tensor, hook: &mut dyn PassHook) -> Result<Encoding, TokenizerError> {
+        let side = self.args.image_size;
+        let x = self.take_input(x, "a picture", &[3, side, side])?;
+        let h = self.encoder.forward(&x, self.math, hook)?;
+        let Mixtures { z, weights } = self.quantiser.forward(&h, self.args.tau, self.math)?;
+        Ok(Encoding { h, z, weights })
+    }
+
+    /// `h` [B, L, D] f32 to mixtures of codewords at temperature `tau` (above 0; the model's own is in
+    /// [`ModelArgs::tau`]).
+    ///
+    /// # Errors
+    /// Another shape than the model's, an impossible `tau`, a failing device.
+    pub fn quantise(&self, h: &Tensor, tau: f64) -> Result<Mixtures, TokenizerError> {
+        if !(tau.is_finite() && tau > 0.0) {
+            return Err(TokenizerError::Input(format!(
+                "the temperature is {tau}; it must be above 0"
+            )));
+        }
+        let h = self.take_tokens(h)?;
+        self.quantiser.forward(&h, tau, self.math)
+    }
+
+    /// Weights [B, L, n] f32 over each token's codewords to `z` [B, L, D]. Rows are used as given.
+    ///
+    /// # Errors
+    /// Another shape than the model's, a failing device.
+    pub fn mix(&self, weights: &Tensor) -> Result<Tensor, TokenizerError> {
+        let shape = [self.args.num_latent_tokens, self.args.codebook_size];
+        let weights = self.take_input(weights, "codeword weights", &shape)?;
+        self.quantiser.mix(&weights)
+    }
+
+    /// `z` [B, L, D] f32 to pixels [B, 3, H, W] f32, about -1..1, unclamped, on the model's device.
+    ///
+    /// # Errors
+    /// Another shape than the model's, a failing device, or what the hook returns.
+    pub fn decode(&self, z: &Tensor, hook: &mut dyn PassHook) -> Result<Tensor, TokenizerError> {
+        let z = self.take_tokens(z)?;
+        self.decoder.forward(&z, self.math, hook)
+    }
+
+    fn take_tokens(&self, tokens: &Tensor) -> Result<Tensor, TokenizerError> {
+        let shape = [self.args.num_latent_tokens, self.args.codebook_embed_dim];
+        self.take_input(tokens, "tokens", &shape)
+    }
+
+    /// Checks a batch of inputs and brings it to the device as f32.
+    fn take_input(&self, input: &Tensor, what: &str, shape: &[usize]) -> Result<Tensor, TokenizerError> {
+        match input.dims() {
+            [batch, rest @ ..] if *batch > 0 && rest == shape => {
+                Ok(input.to_device(&self.device)?.to_dtype(DType::F32)?)
+            }
+            found => Err(TokenizerError::Input(format!(
+                "this model takes {what} of shape {shape:?} after the batch, not {found:?}"
+            ))),
+        }
+    }
+}
