@@ -1,0 +1,9 @@
+//! Figures about pictures and tokens, and the pictures that show them. Pure functions, no state.
+
+mod difference;
+mod metrics;
+mod tokens;
+
+pub use difference::{difference_map, heat_colours, signed_difference};
+pub use metrics::{PictureMetrics, compare};
+pub use tokens::{MixtureFigures, TokenQuantity, mixture_figures, token_quantity, top_codewords};

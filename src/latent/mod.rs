@@ -1,0 +1,22 @@
+//! Latent tokens as plain numbers: tokens, codebook segments, mixtures, and what an edit does to them.
+//! Pure: no candle graph, no files, no state of its own.
+
+mod apply;
+mod behind;
+mod edit;
+mod error;
+mod hull;
+mod json;
+mod label;
+mod mixture;
+mod rows;
+mod state;
+
+pub use apply::apply;
+pub use behind::{editable_mixture, segment_behind};
+pub use edit::{BlendMode, DirectionSource, Edit, Rest, TokenSource};
+pub use error::EditError;
+pub use hull::{HullProjection, project_onto_hull};
+pub use mixture::posterior;
+pub use rows::blend_rows;
+pub use state::{Codebook, LatentSpace, LatentState, Mixture, Tokens};

@@ -1,0 +1,19 @@
+//! Pixels: reading picture files, fitting them to a model, converting between bytes and network values, writing
+//! pictures with their recipe inside. No model, no window.
+
+mod error;
+mod export;
+mod fit;
+mod import;
+mod planar;
+mod resample;
+mod rgb8;
+mod text;
+
+pub use error::PictureError;
+pub use export::{to_apng, to_gif, to_jpeg, to_png};
+pub use fit::{Fit, fit, thumbnail};
+pub use import::{MAX_DECODED_BYTES, MAX_PIXELS, from_bytes, open};
+pub use planar::Planar;
+pub use rgb8::Rgb8;
+pub use text::embedded_text;
