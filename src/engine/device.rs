@@ -1,0 +1,130 @@
+use super::EngineError;
+use candle_core::{DType, Device};
+
+/// Which device a model should run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// CUDA or Metal where built in and present, else the CPU.
+    #[default]
+    Auto,
+    /// The processor; always there.
+    Cpu,
+    /// The first NVIDIA GPU; needs the cargo feature `cuda`.
+    Cuda,
+    /// The GPU of an Apple machine; needs the cargo feature `metal`.
+    Metal,
+}
+
+/// Number format of the model's products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// f32 on every device, so that no figure depends on where it was computed.
+    #[default]
+    Auto,
+    /// 32-bit floats.
+    F32,
+    /// bfloat16: half the memory, about three decimal digits.
+    Bf16,
+}
+
+impl Precision {
+    /// Format the weights are kept in.
+    pub(super) fn dtype(self) -> DType {
+        match self {
+            Self::Auto | Self::F32 => DType::F32,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+}
+
+/// Name of a number format as shown to a person.
+pub(super) fn dtype_name(dtype: DType) -> &'static str {
+    dtype.as_str()
+}
+
+/// Starts the device of a choice. An explicit choice that cannot be had is an error; `Auto` falls back to the CPU.
+pub(super) fn open(choice: DeviceChoice) -> Result<Device, EngineError> {
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Cuda => open_cuda(),
+        DeviceChoice::Metal => open_metal(),
+        DeviceChoice::Auto => Ok(open_cuda().or_else(|_| open_metal()).unwrap_or(Device::Cpu)),
+    }
+}
+
+/// Such as "CPU" or "CUDA 0".
+pub(super) fn name(device: &Device) -> String {
+    match device {
+        Device::Cpu => "CPU".to_owned(),
+        Device::Cuda(_) => "CUDA 0".to_owned(),
+        Device::Metal(_) => "Metal 0".to_owned(),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda() -> Result<Device, EngineError> {
+    start("CUDA", || Device::new_cuda(0))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda() -> Result<Device, EngineError> {
+    Err(EngineError::DeviceNotBuilt {
+        device: "CUDA",
+        feature: "cuda",
+    })
+}
+
+#[cfg(feature = "metal")]
+fn open_metal() -> Result<Device, EngineError> {
+    start("Metal", || Device::new_metal(0))
+}
+
+#[cfg(not(feature = "metal"))]
+fn open_metal() -> Result<Device, EngineError> {
+    Err(EngineError::DeviceNotBuilt {
+        device: "Metal",
+        feature: "metal",
+    })
+}
+
+/// Starts a GPU. Driver bindings panic where a library or a device is missing; that too is only an absent device.
+#[cfg(any(feature = "cuda", feature = "metal"))]
+fn start(
+    device: &'static str,
+    new: impl FnOnce() -> candle_core::Result<Device>,
+) -> Result<Device, EngineError> {
+    super::panics::contained(new)
+        .and_then(|opened| opened.map_err(|error| error.to_string()))
+        .map_err(|reason| EngineError::DeviceAbsent { device, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn automatic_choice_always_finds_a_device() {
+        assert!(open(DeviceChoice::Auto).is_ok());
+        assert!(matches!(open(DeviceChoice::Cpu), Ok(Device::Cpu)));
+    }
+
+    #[cfg(not(feature = "cuda"))]
+    #[test]
+    fn a_device_that_is_not_built_in_names_the_feature_that_adds_it() {
+        let message = open(DeviceChoice::Cuda).unwrap_err().to_string();
+        assert!(
+            message.contains("CUDA") && message.contains("--features cuda"),
+            "{message}"
+        );
+    }
+
+    #[cfg(not(feature = "metal"))]
+    #[test]
+    fn metal_says_the_same_of_itself() {
+        let message = open(DeviceChoice::Metal).unwrap_err().to_string();
+        assert!(
+            message.contains("Metal") && message.contains("--features metal"),
+            "{message}"
+        );
+    }
+}

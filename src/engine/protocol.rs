@@ -1,0 +1,160 @@
+//! What goes into the worker and what comes out.
+
+use super::ModelInfo;
+use crate::analysis::PictureMetrics;
+use crate::latent::{Edit, LatentState};
+use crate::picture::Rgb8;
+use crate::tokenizer::ModelFiles;
+use std::sync::Arc;
+
+/// Grows with every request of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Stamp(pub u64);
+
+/// A picture of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct SubjectId(pub u64);
+
+/// A place that shows decodes; of its requests only the newest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ViewId(pub u64);
+
+/// Base tokens, the edits on them, and the picture that metrics are measured against.
+#[derive(Debug, Clone)]
+pub struct DecodeJob {
+    /// The tokens before any edit. Keep the same `Arc` over a drag: the worker then applies only what changed.
+    pub base: Arc<LatentState>,
+    /// Applied in order.
+    pub edits: Arc<[Edit]>,
+    /// Of the model's size; `None` gives no metrics.
+    pub reference: Option<Arc<Rgb8>>,
+}
+
+/// What the worker is asked for.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// Opens a model. Interrupts everything; a newer one replaces it. Once it has succeeded, what was submitted before
+    /// it is [`Event::Cancelled`]; if it fails, the old model stays and that work goes on.
+    LoadModel(ModelFiles),
+    /// Tokens, mixtures and reconstruction of a picture. A newer encode of the same subject replaces it.
+    Encode {
+        /// Whose picture.
+        subject: SubjectId,
+        /// Already the model's square.
+        picture: Arc<Rgb8>,
+    },
+    /// Edits tokens and decodes them. Goes before encodes.
+    Decode {
+        /// Who shows it.
+        view: ViewId,
+        /// What to decode.
+        job: DecodeJob,
+    },
+}
+
+impl Request {
+    /// What the request is about, for messages.
+    pub fn task(&self) -> Task {
+        match self {
+            Self::LoadModel(files) => Task::LoadModel(files.name.clone()),
+            Self::Encode { subject, .. } => Task::Encode(*subject),
+            Self::Decode { view, .. } => Task::Decode(*view),
+        }
+    }
+}
+
+/// What a picture became. `metrics` compare the 8-bit reconstruction with the crop.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// `h`, `z` and the mixture of every token.
+    pub state: Arc<LatentState>,
+    /// `z` decoded, by the reconstruction convention ([`crate::picture::Planar::to_rgb8`]).
+    pub reconstruction: Arc<Rgb8>,
+    /// `None` for pictures too small to compare.
+    pub metrics: Option<PictureMetrics>,
+    /// Time in encoder and quantiser.
+    pub encode_ms: f64,
+    /// Time in the decoder.
+    pub decode_ms: f64,
+}
+
+/// A decoded edit list.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The tokens after the edits.
+    pub state: Arc<LatentState>,
+    /// By the reconstruction convention ([`crate::picture::Planar::to_rgb8`]); values that are not numbers become 0.
+    pub picture: Arc<Rgb8>,
+    /// Against the job's reference.
+    pub metrics: Option<PictureMetrics>,
+    /// Time in the edits.
+    pub edit_ms: f64,
+    /// Time in the decoder.
+    pub decode_ms: f64,
+}
+
+/// What a request was about, for messages.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    /// Loading the model of that name.
+    LoadModel(String),
+    /// Encoding a picture.
+    Encode(SubjectId),
+    /// Decoding for a view.
+    Decode(ViewId),
+}
+
+/// What became of a request.
+///
+/// Every load is answered once. The newest encode of a subject and the newest decode of a view are answered once;
+/// older ones that were replaced are answered before it or not at all.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The model that all later events come from.
+    ModelLoaded(Arc<ModelInfo>),
+    /// An encode is done.
+    Encoded {
+        /// Of the request.
+        stamp: Stamp,
+        /// Of the request.
+        subject: SubjectId,
+        /// The result.
+        encoded: Arc<Encoded>,
+    },
+    /// A decode is done.
+    Decoded {
+        /// Of the request.
+        stamp: Stamp,
+        /// Of the request.
+        view: ViewId,
+        /// The result.
+        decoded: Arc<Decoded>,
+    },
+    /// The request could not be carried out; the worker lives on.
+    Failed {
+        /// Of the request.
+        stamp: Stamp,
+        /// What was tried.
+        task: Task,
+        /// What happened, why, what to do.
+        message: String,
+    },
+    /// Cancelled by [`super::Engine::cancel`] or by a newer model.
+    Cancelled {
+        /// Of the request.
+        stamp: Stamp,
+        /// What was given up.
+        task: Task,
+    },
+}
+
+/// What the worker is doing now.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EngineStatus {
+    /// The task under way.
+    pub running: Option<Task>,
+    /// Share of the running task, 0..1, where known.
+    pub fraction: Option<f32>,
+    /// Requests waiting.
+    pub waiting: usize,
+}

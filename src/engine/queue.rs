@@ -1,0 +1,333 @@
+//! Which request comes next, which one is given up for it, and what each owes its sender. No threads here: the worker
+//! keeps one [`Queue`] behind its lock.
+
+use super::protocol::{EngineStatus, Event, Request, Stamp, SubjectId, ViewId};
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// A request with its stamp.
+#[derive(Debug, Clone)]
+pub(super) struct Ticket {
+    pub(super) stamp: Stamp,
+    pub(super) request: Request,
+}
+
+/// What both sides know of a running task without the lock.
+#[derive(Debug)]
+pub(super) struct Signals {
+    is_cancelled: AtomicBool,
+    /// Thousandths done; [`Signals::UNKNOWN`] before the first report.
+    permille: AtomicU32,
+}
+
+impl Signals {
+    const UNKNOWN: u32 = u32::MAX;
+
+    fn new() -> Self {
+        Self {
+            is_cancelled: AtomicBool::new(false),
+            permille: AtomicU32::new(Self::UNKNOWN),
+        }
+    }
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+    /// Keeps the share done; returns it in thousandths.
+    pub(super) fn report(&self, fraction: f32) -> u32 {
+        let permille = (fraction.clamp(0.0, 1.0) * 1000.0) as u32;
+        self.permille.store(permille, Ordering::Relaxed);
+        permille
+    }
+    fn fraction(&self) -> Option<f32> {
+        let permille = self.permille.load(Ordering::Relaxed);
+        (permille != Self::UNKNOWN).then(|| permille as f32 / 1000.0)
+    }
+}
+
+/// Why a running task was told to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interruption {
+    /// A person gave it up.
+    Cancelled,
+    /// A newer request of the same kind and place makes it pointless.
+    Replaced,
+    /// A model is to be loaded first; it goes on afterwards if that fails.
+    Parked,
+}
+
+struct Running {
+    ticket: Ticket,
+    signals: Arc<Signals>,
+    interruption: Option<Interruption>,
+}
+
+impl Running {
+    /// Whether giving up now saves more than it wastes.
+    fn is_early(&self) -> bool {
+        self.signals.fraction().is_none_or(|fraction| fraction < 0.5)
+    }
+}
+
+/// How a task ended.
+pub(super) enum Outcome {
+    Done(Event),
+    /// It noticed that it was told to stop.
+    Stopped,
+    Failed(String),
+}
+
+/// Requests waiting, the one running, events not yet taken.
+#[derive(Default)]
+pub(super) struct Queue {
+    last_stamp: u64,
+    load: Option<Ticket>,
+    /// At most one a view, the view that waited longest first.
+    decodes: VecDeque<Ticket>,
+    /// At most one a subject, in order of submission.
+    encodes: VecDeque<Ticket>,
+    running: Option<Running>,
+    /// Views whose last started decode was given up for a newer one: their next one is not, or a drag whose requests
+    /// come faster than one decode takes would show nothing until it ends.
+    owed: HashSet<ViewId>,
+    events: VecDeque<Event>,
+}
+
+impl Queue {
+    /// Takes a request in and gives up what it makes pointless.
+    pub(super) fn submit(&mut self, request: Request) -> Stamp {
+        self.last_stamp += 1;
+        let ticket = Ticket {
+            stamp: Stamp(self.last_stamp),
+            request,
+        };
+        let stamp = ticket.stamp;
+        match &ticket.request {
+            Request::LoadModel(_) => self.submit_load(ticket),
+            Request::Encode { subject, .. } => {
+                let subject = *subject;
+                self.submit_encode(subject, ticket);
+            }
+            Request::Decode { view, .. } => {
+                let view = *view;
+                self.submit_decode(view, ticket);
+            }
+        }
+        stamp
+    }
+
+    fn submit_load(&mut self, ticket: Ticket) {
+        if let Some(older) = self.load.replace(ticket) {
+            self.events.push_back(cancelled(&older));
+        }
+        let is_load = matches!(self.running_request(), Some(Request::LoadModel(_)));
+        self.interrupt(if is_load {
+            Interruption::Cancelled
+        } else {
+            Interruption::Parked
+        });
+    }
+
+    fn submit_encode(&mut self, subject: SubjectId, ticket: Ticket) {
+        if encodes(self.running_request(), subject) {
+            self.interrupt(Interruption::Replaced);
+        }
+        replace_or_push(&mut self.encodes, ticket, |waiting| {
+            encodes(Some(waiting), subject)
+        });
+    }
+
+    fn submit_decode(&mut self, view: ViewId, ticket: Ticket) {
+        let is_early = self.running.as_ref().is_some_and(Running::is_early);
+        if decodes(self.running_request(), view) && is_early && self.owed.insert(view) {
+            self.interrupt(Interruption::Replaced);
+        }
+        replace_or_push(&mut self.decodes, ticket, |waiting| decodes(Some(waiting), view));
+    }
+
+    fn running_request(&self) -> Option<&Request> {
+        self.running.as_ref().map(|running| &running.ticket.request)
+    }
+
+    /// Tells the running task to stop. A person's cancel outweighs every other reason.
+    fn interrupt(&mut self, reason: Interruption) {
+        if let Some(running) = &mut self.running {
+            running.signals.is_cancelled.store(true, Ordering::Relaxed);
+            if running.interruption != Some(Interruption::Cancelled) {
+                running.interruption = Some(reason);
+            }
+        }
+    }
+
+    /// Cancels the running load or encode, and what waits of that kind.
+    pub(super) fn cancel(&mut self) {
+        if matches!(
+            self.running_request(),
+            Some(Request::LoadModel(_) | Request::Encode { .. })
+        ) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        for ticket in self.load.take().into_iter().chain(self.encodes.drain(..)) {
+            self.events.push_back(cancelled(&ticket));
+        }
+    }
+
+    /// Stops what runs and forgets what waits, without a word: nobody listens any more.
+    pub(super) fn close(&mut self) {
+        self.interrupt(Interruption::Cancelled);
+        self.load = None;
+        self.encodes.clear();
+        self.decodes.clear();
+    }
+
+    /// The next task, now running: a load, else the decode that waited longest, else the oldest encode.
+    pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
+        let ticket = self
+            .load
+            .take()
+            .or_else(|| self.decodes.pop_front())
+            .or_else(|| self.encodes.pop_front())?;
+        let signals = Arc::new(Signals::new());
+        self.running = Some(Running {
+            ticket: ticket.clone(),
+            signals: Arc::clone(&signals),
+            interruption: None,
+        });
+        Some((ticket, signals))
+    }
+
+    /// Notes how the running task ended. Returns whether its result counts (a load's new model is to be kept).
+    pub(super) fn finish(&mut self, outcome: Outcome) -> bool {
+        let Some(Running {
+            ticket, interruption, ..
+        }) = self.running.take()
+        else {
+            return false;
+        };
+        let replaced = interruption == Some(Interruption::Replaced);
+        if let (Request::Decode { view, .. }, false) = (&ticket.request, replaced) {
+            self.owed.remove(view);
+        }
+        match (outcome, interruption) {
+            (_, Some(Interruption::Cancelled)) => self.events.push_back(cancelled(&ticket)),
+            (Outcome::Done(event), _) if !(replaced && matches!(ticket.request, Request::Encode { .. })) => {
+                if matches!(ticket.request, Request::LoadModel(_)) {
+                    self.drop_work_before(ticket.stamp);
+                }
+                self.events.push_back(event);
+                return true;
+            }
+            (_, Some(Interruption::Replaced)) => {}
+            (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
+            (Outcome::Failed(message), _) => {
+                let task = ticket.request.task();
+                self.events.push_back(Event::Failed {
+                    stamp: ticket.stamp,
+                    task,
+                    message,
+                });
+            }
+            (Outcome::Stopped | Outcome::Done(_), _) => self.events.push_back(cancelled(&ticket)),
+        }
+        false
+    }
+
+    /// Puts an interrupted request back to the front, unless a newer one has taken its place meanwhile.
+    fn park(&mut self, ticket: Ticket) {
+        match &ticket.request {
+            Request::Encode { subject, .. } => {
+                if !self
+                    .encodes
+                    .iter()
+                    .any(|waiting| encodes(Some(&waiting.request), *subject))
+                {
+                    self.encodes.push_front(ticket);
+                }
+            }
+            Request::Decode { view, .. } => {
+                if !self
+                    .decodes
+                    .iter()
+                    .any(|waiting| decodes(Some(&waiting.request), *view))
+                {
+                    self.decodes.push_front(ticket);
+                }
+            }
+            Request::LoadModel(_) => self.events.push_back(cancelled(&ticket)),
+        }
+    }
+
+    /// A new model is there: what was asked of the old one is void.
+    fn drop_work_before(&mut self, load: Stamp) {
+        for waiting in [&mut self.decodes, &mut self.encodes] {
+            let (void, kept): (VecDeque<_>, VecDeque<_>) =
+                waiting.drain(..).partition(|ticket| ticket.stamp < load);
+            *waiting = kept;
+            self.events.extend(void.iter().map(cancelled));
+        }
+        self.owed.clear();
+    }
+
+    /// Answers a request that nobody will carry out.
+    pub(super) fn refuse(&mut self, request: &Request, reason: &str) -> Stamp {
+        self.last_stamp += 1;
+        let stamp = Stamp(self.last_stamp);
+        self.events.push_back(Event::Failed {
+            stamp,
+            task: request.task(),
+            message: reason.to_owned(),
+        });
+        stamp
+    }
+
+    pub(super) fn next_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Whether nothing waits or runs.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_none() && self.waiting() == 0
+    }
+
+    fn waiting(&self) -> usize {
+        usize::from(self.load.is_some()) + self.decodes.len() + self.encodes.len()
+    }
+
+    pub(super) fn status(&self) -> EngineStatus {
+        EngineStatus {
+            running: self.running_request().map(Request::task),
+            fraction: self
+                .running
+                .as_ref()
+                .and_then(|running| running.signals.fraction()),
+            waiting: self.waiting(),
+        }
+    }
+}
+
+fn cancelled(ticket: &Ticket) -> Event {
+    Event::Cancelled {
+        stamp: ticket.stamp,
+        task: ticket.request.task(),
+    }
+}
+
+fn encodes(request: Option<&Request>, wanted: SubjectId) -> bool {
+    matches!(request, Some(Request::Encode { subject, .. }) if *subject == wanted)
+}
+
+fn decodes(request: Option<&Request>, wanted: ViewId) -> bool {
+    matches!(request, Some(Request::Decode { view, .. }) if *view == wanted)
+}
+
+/// A newer request keeps the place in line of the one it replaces.
+fn replace_or_push(line: &mut VecDeque<Ticket>, ticket: Ticket, is_same: impl Fn(&Request) -> bool) {
+    match line.iter_mut().find(|waiting| is_same(&waiting.request)) {
+        Some(waiting) => *waiting = ticket,
+        None => line.push_back(ticket),
+    }
+}

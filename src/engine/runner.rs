@@ -1,0 +1,358 @@
+use super::control::ControlHook;
+use super::threads::{self, BlockTimer};
+use super::{Control, DeviceChoice, EngineError, Precision, device};
+use crate::latent::{Codebook, LatentSpace, LatentState, Mixture, Tokens};
+use crate::picture::Planar;
+use crate::tokenizer::{Encoding, ModelArgs, ModelClass, ModelFiles, Tokenizer, TokenizerError};
+use candle_core::{DType, Device, IndexOp, Tensor};
+use rayon::ThreadPool;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How a model runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunOptions {
+    /// Where.
+    pub device: DeviceChoice,
+    /// In which number format.
+    pub precision: Precision,
+    /// CPU threads for products; `None` (or 0) measures a few counts after loading, within 0.3 s, and keeps the fastest.
+    pub threads: Option<usize>,
+}
+
+/// Facts of a loaded model.
+#[derive(Debug, Clone)]
+pub struct ModelInfo {
+    /// Name shown to a person.
+    pub name: String,
+    /// First 16 hex digits of the SHA-256 over the used state dict.
+    pub hash: String,
+    /// Model family.
+    pub class: ModelClass,
+    /// `config.json`.
+    pub args: ModelArgs,
+    /// What edits need to know.
+    pub space: Arc<LatentSpace>,
+    /// Parameters in use.
+    pub parameter_count: usize,
+    /// Such as "CPU" or "CUDA 0".
+    pub device: String,
+    /// Such as "f32".
+    pub precision: String,
+    /// CPU threads the products use; 1 on a GPU.
+    pub threads: usize,
+    /// Time from the call to a model ready to run, choice of the thread count included.
+    pub load_ms: f64,
+}
+
+/// A loaded model on a device.
+pub struct Runner {
+    info: Arc<ModelInfo>,
+    model: Placed,
+}
+
+/// The model and where it computes.
+struct Placed {
+    tokenizer: Tokenizer,
+    device: Device,
+    /// Threads that candle's products are shared among; `None` on a GPU.
+    pool: Option<ThreadPool>,
+}
+
+impl Placed {
+    /// Runs `work` where candle's products find this model's threads.
+    fn run<T: Send>(&self, work: impl FnOnce(&Tokenizer) -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(|| work(&self.tokenizer)),
+            None => work(&self.tokenizer),
+        }
+    }
+}
+
+impl Runner {
+    /// Reads a model and makes it ready to run. Progress is the share of its bytes read.
+    ///
+    /// # Errors
+    /// A device that cannot be had, files that are no such model, [`EngineError::Cancelled`].
+    pub fn open(
+        files: &ModelFiles,
+        options: &RunOptions,
+        control: &dyn Control,
+    ) -> Result<Self, EngineError> {
+        let started = Instant::now();
+        let device = device::open(options.device)?;
+        let dtype = options.precision.dtype();
+        let tokenizer = Tokenizer::load(files, &device, dtype, &mut |read, total| {
+            control.progress(read as f32 / total.max(1) as f32);
+            !control.is_cancelled()
+        })?;
+        let space = Arc::new(latent_space(&tokenizer)?);
+        let pool = match &device {
+            Device::Cpu => Some(choose_pool(&tokenizer, &space, options.threads, control)?),
+            Device::Cuda(_) | Device::Metal(_) => None,
+        };
+        let info = ModelInfo {
+            name: files.name.clone(),
+            hash: tokenizer.hash().to_owned(),
+            class: ModelClass::SoftVq,
+            args: tokenizer.args().clone(),
+            space,
+            parameter_count: tokenizer.parameter_count(),
+            device: device::name(&device),
+            precision: device::dtype_name(dtype).to_owned(),
+            threads: pool.as_ref().map_or(1, ThreadPool::current_num_threads),
+            load_ms: milliseconds(started.elapsed()),
+        };
+        Ok(Self {
+            info: Arc::new(info),
+            model: Placed {
+                tokenizer,
+                device,
+                pool,
+            },
+        })
+    }
+
+    /// Facts of the model.
+    pub fn info(&self) -> &Arc<ModelInfo> {
+        &self.info
+    }
+
+    /// The model itself, for passes with a hook of one's own. They run on the calling thread's pool.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.model.tokenizer
+    }
+
+    /// Pictures of the model's size to their latent states, with `h` and all mixtures, in one batch.
+    ///
+    /// # Errors
+    /// [`EngineError::PictureSize`], a fault of the device, [`EngineError::Cancelled`].
+    pub fn encode(
+        &self,
+        pictures: &[Planar],
+        control: &dyn Control,
+    ) -> Result<Vec<LatentState>, EngineError> {
+        let side = self.info.args.image_size;
+        for picture in pictures {
+            check_picture(picture, side)?;
+        }
+        if pictures.is_empty() {
+            return Ok(Vec::new());
+        }
+        if control.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        let values: Vec<f32> = pictures
+            .iter()
+            .flat_map(|picture| picture.data.iter().copied())
+            .collect();
+        let stage_count = encoder_stages(&self.info.args);
+        self.model.run(|tokenizer| {
+            let batch = Tensor::from_vec(values, (pictures.len(), 3, side, side), &self.model.device)?;
+            let encoding = tokenizer.encode(&batch, &mut ControlHook::new(control, stage_count))?;
+            latent_states(&encoding, &self.info.space)
+        })
+    }
+
+    /// Tokens to pixels, in one batch. Values that are not finite are decoded as they are; what they become is not
+    /// finite either, and [`Planar::to_rgb8`] makes 0 of what is not a number.
+    ///
+    /// # Errors
+    /// [`EngineError::TokenShape`], a fault of the device, [`EngineError::Cancelled`].
+    pub fn decode(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
+        for given in tokens {
+            check_tokens(given, &self.info.space)?;
+        }
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
+        if control.is_cancelled() {
+            return Err(EngineError::Cancelled);
+        }
+        let values: Vec<f32> = tokens
+            .iter()
+            .flat_map(|given| given.values.iter().copied())
+            .collect();
+        let shape = (tokens.len(), self.info.space.token_count, self.info.space.dim);
+        let stage_count = decoder_stages(&self.info.args);
+        self.model.run(|tokenizer| {
+            let z = Tensor::from_vec(values, shape, &self.model.device)?;
+            planars(&tokenizer.decode(&z, &mut ControlHook::new(control, stage_count))?)
+        })
+    }
+}
+
+/// How often an encoder pass calls its hook: patch embedding, sequence, blocks, norm.
+fn encoder_stages(args: &ModelArgs) -> usize {
+    args.encoder_size().map_or(0, |size| size.depth) + 3
+}
+
+/// How often a decoder pass calls its hook: post-quantisation, sequence, blocks, norm, image tokens.
+fn decoder_stages(args: &ModelArgs) -> usize {
+    args.decoder_size().map_or(0, |size| size.depth) + 4
+}
+
+fn check_picture(picture: &Planar, side: usize) -> Result<(), EngineError> {
+    let Planar { width, height, data } = picture;
+    let is_square = u32::try_from(side).is_ok_and(|side| *width == side && *height == side);
+    if is_square && data.len() == 3 * side * side {
+        return Ok(());
+    }
+    Err(EngineError::PictureSize {
+        width: *width,
+        height: *height,
+        side,
+    })
+}
+
+fn check_tokens(tokens: &Tokens, space: &LatentSpace) -> Result<(), EngineError> {
+    let fits = tokens.count == space.token_count && tokens.dim == space.dim;
+    if fits && tokens.values.len() == tokens.count * tokens.dim {
+        return Ok(());
+    }
+    Err(EngineError::TokenShape {
+        count: tokens.count,
+        dim: tokens.dim,
+        model_count: space.token_count,
+        model_dim: space.dim,
+    })
+}
+
+/// The numbers that edits need, copied out of the model.
+fn latent_space(tokenizer: &Tokenizer) -> Result<LatentSpace, EngineError> {
+    let args = tokenizer.args();
+    let stored = tokenizer.codebook()?;
+    let (segments, size, dim) = stored.dims3()?;
+    let values = stored.flatten_all()?.to_vec1::<f32>()?;
+    let codebook = Codebook::new(
+        segments,
+        size,
+        dim,
+        args.codebook_l2_norm,
+        args.tau as f32,
+        values,
+    )
+    .ok_or_else(|| EngineError::Model(format!("its codebook of shape {segments} x {size} x {dim}")))?;
+    Ok(LatentSpace {
+        token_count: args.num_latent_tokens,
+        dim,
+        codebook,
+        mean: args.vq_mean as f32,
+        std: args.vq_std as f32,
+    })
+}
+
+/// Splits an encoding of B pictures into B states.
+fn latent_states(encoding: &Encoding, space: &LatentSpace) -> Result<Vec<LatentState>, EngineError> {
+    let h = host(&encoding.h)?;
+    let z = host(&encoding.z)?;
+    let weights = host(&encoding.weights)?;
+    let (batch, _, _) = z.dims3()?;
+    (0..batch)
+        .map(|index| latent_state(&h.i(index)?, &z.i(index)?, &weights.i(index)?, space))
+        .collect()
+}
+
+/// `h` and `z` [L, D], `weights` [L, n], all f32 on the CPU.
+fn latent_state(
+    h: &Tensor,
+    z: &Tensor,
+    weights: &Tensor,
+    space: &LatentSpace,
+) -> Result<LatentState, EngineError> {
+    let (count, size) = weights.dims2()?;
+    let flat = weights.flatten_all()?.to_vec1::<f32>()?;
+    let mixtures = flat
+        .chunks_exact(size.max(1))
+        .enumerate()
+        .map(|(token, weights)| {
+            let segment = space.codebook.segment_of(token, count);
+            Some(Mixture {
+                segment,
+                weights: Arc::from(weights),
+            })
+        })
+        .collect();
+    Ok(LatentState {
+        h: Some(tokens(h)?),
+        z: tokens(z)?,
+        mixtures,
+    })
+}
+
+/// [L, D] as plain rows.
+fn tokens(tensor: &Tensor) -> Result<Tokens, EngineError> {
+    let (count, dim) = tensor.dims2()?;
+    Ok(Tokens {
+        count,
+        dim,
+        values: tensor.flatten_all()?.to_vec1::<f32>()?,
+    })
+}
+
+/// Splits pixels [B, 3, H, W] into B pictures.
+fn planars(pixels: &Tensor) -> Result<Vec<Planar>, EngineError> {
+    let (batch, channels, height, width) = pixels.dims4()?;
+    let values = host(pixels)?.flatten_all()?.to_vec1::<f32>()?;
+    let side = |length: usize| {
+        u32::try_from(length).map_err(|_| EngineError::Model(format!("a decoded side of {length} pixels")))
+    };
+    let (width_px, height_px) = (side(width)?, side(height)?);
+    Ok(values
+        .chunks_exact((channels * height * width).max(1))
+        .take(batch)
+        .map(|data| Planar {
+            width: width_px,
+            height: height_px,
+            data: data.to_vec(),
+        })
+        .collect())
+}
+
+/// f32 on the CPU, wherever it was computed.
+fn host(tensor: &Tensor) -> Result<Tensor, EngineError> {
+    Ok(tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?)
+}
+
+/// The threads for a model on the CPU: as many as asked for, else as many as decode fastest.
+fn choose_pool(
+    tokenizer: &Tokenizer,
+    space: &LatentSpace,
+    asked: Option<usize>,
+    control: &dyn Control,
+) -> Result<ThreadPool, EngineError> {
+    if let Some(threads) = asked.filter(|threads| *threads > 0) {
+        return threads::pool(threads);
+    }
+    let z = Tensor::full(space.mean, (1, space.token_count, space.dim), &Device::Cpu)?;
+    threads::fastest(&threads::candidates(), |pool, share| {
+        pool.install(|| time_blocks(tokenizer, &z, share, control))
+    })
+}
+
+/// Time of a decoder block, from up to two passes within `share`.
+fn time_blocks(
+    tokenizer: &Tokenizer,
+    z: &Tensor,
+    share: Duration,
+    control: &dyn Control,
+) -> Result<Duration, EngineError> {
+    const MOST_PASSES: usize = 2;
+    let mut timer = BlockTimer::new(control, share);
+    for _ in 0..MOST_PASSES {
+        match tokenizer.decode(z, &mut timer) {
+            Ok(_) => {}
+            Err(TokenizerError::Cancelled) if !control.is_cancelled() => break,
+            Err(error) => return Err(error.into()),
+        }
+        if timer.is_over() {
+            break;
+        }
+    }
+    Ok(timer.undisturbed_block())
+}
+
+/// A duration as shown to a person.
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
