@@ -1,0 +1,146 @@
+//! What leaves the program: bytes made from pictures, tokens and recipes. The window and the command line make their
+//! files here, so that the same recipe gives the same bytes in both.
+
+mod animation;
+mod canvas;
+mod sheet;
+
+pub use animation::{AnimationFormat, ExportedFiles, animation_bytes, interpolation_edits};
+pub use sheet::{SheetPictures, comparison_sheet};
+
+use super::{DocumentError, Recipe, TokenFileOptions, tokens_to_bytes};
+use crate::latent::{BlendMode, LatentState};
+use crate::picture::{self, Rgb8};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Keyword of the recipe in PNG text chunks and JPEG segments.
+pub const RECIPE_KEYWORD: &str = "softscope_recipe";
+/// Keyword of the crop the recipe starts from: a PNG in base64.
+pub const SOURCE_KEYWORD: &str = "softscope_source";
+/// Quality of exported JPEG files: no visible blocks, and the recipe restores the exact picture anyway.
+pub const JPEG_QUALITY: u8 = 92;
+
+/// What can be exported from the active picture.
+#[derive(Debug, Clone)]
+pub enum Export {
+    /// `.png`, `.jpg`/`.jpeg` (with the recipe and the crop inside) or `.safetensors` (edited tokens), by extension.
+    Edited {
+        /// File to write.
+        path: PathBuf,
+    },
+    /// The recipe alone, `.json`.
+    Recipe {
+        /// File to write.
+        path: PathBuf,
+    },
+    /// Original, reconstruction, edited and difference with metrics, as one PNG.
+    Sheet {
+        /// File to write.
+        path: PathBuf,
+    },
+    /// Interpolation from the active picture's edited tokens to another's.
+    Interpolation {
+        /// File to write, or folder for [`AnimationFormat::Frames`].
+        path: PathBuf,
+        /// The picture at t = 1.
+        other: crate::engine::SubjectId,
+        /// Tokens that move; empty for all.
+        tokens: Vec<usize>,
+        /// Path between the tokens.
+        mode: BlendMode,
+        /// Number of frames, at least 2: t runs from 0 to 1 over them.
+        frames: usize,
+        /// What is written.
+        format: AnimationFormat,
+    },
+}
+
+/// Kinds of file an edited picture can become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EditedFormat {
+    /// PNG with recipe and crop inside.
+    Png,
+    /// JPEG with recipe and crop inside.
+    Jpeg,
+    /// The edited tokens.
+    Tokens,
+}
+
+impl EditedFormat {
+    /// By the extension of the name.
+    pub fn of(path: &Path) -> Result<Self, DocumentError> {
+        let extension = path
+            .extension()
+            .and_then(OsStr::to_str)
+            .map(str::to_ascii_lowercase);
+        match extension.as_deref() {
+            Some("png") => Ok(Self::Png),
+            Some("jpg" | "jpeg") => Ok(Self::Jpeg),
+            Some("safetensors") => Ok(Self::Tokens),
+            _ => Err(DocumentError::UnknownExtension {
+                path: path.to_path_buf(),
+                expected: ".png, .jpg or .safetensors",
+            }),
+        }
+    }
+}
+
+/// An edited picture with everything its file holds.
+#[derive(Debug, Clone, Copy)]
+pub struct EditedPicture<'a> {
+    /// The decoded picture.
+    pub picture: &'a Rgb8,
+    /// The model's square that was encoded; `None` where the tokens came from a file.
+    pub crop: Option<&'a Rgb8>,
+    /// Tokens after the edits.
+    pub state: &'a LatentState,
+    /// The edits, with every token and direction they need inside, and the model's hash.
+    pub recipe: &'a Recipe,
+    /// Name of the picture.
+    pub name: &'a str,
+}
+
+/// Bytes of an edited picture in the form `format`.
+pub fn edited_bytes(edited: &EditedPicture<'_>, format: EditedFormat) -> Result<Vec<u8>, DocumentError> {
+    match format {
+        EditedFormat::Png => edited_png(edited),
+        EditedFormat::Jpeg => edited_jpeg(edited),
+        EditedFormat::Tokens => tokens_to_bytes(
+            std::slice::from_ref(edited.state),
+            &TokenFileOptions {
+                with_weights: true,
+                model: edited.recipe.model.as_deref(),
+                names: &[edited.name.to_owned()],
+                fit: None,
+            },
+        ),
+    }
+}
+
+/// PNG bytes of the edited picture with its recipe and the crop it starts from inside.
+pub fn edited_png(edited: &EditedPicture<'_>) -> Result<Vec<u8>, DocumentError> {
+    with_text(edited, |text| Ok(picture::to_png(edited.picture, text)?))
+}
+
+/// JPEG bytes of the edited picture with its recipe and the crop it starts from inside.
+pub fn edited_jpeg(edited: &EditedPicture<'_>) -> Result<Vec<u8>, DocumentError> {
+    with_text(edited, |text| {
+        Ok(picture::to_jpeg(edited.picture, JPEG_QUALITY, text)?)
+    })
+}
+
+fn with_text(
+    edited: &EditedPicture<'_>,
+    write: impl FnOnce(&[(&str, &str)]) -> Result<Vec<u8>, DocumentError>,
+) -> Result<Vec<u8>, DocumentError> {
+    let recipe = edited.recipe.to_json();
+    let crop = edited
+        .crop
+        .map(|crop| picture::to_png(crop, &[]))
+        .transpose()?
+        .map(base64::encode);
+    let mut text = vec![(RECIPE_KEYWORD, recipe.as_str())];
+    text.extend(crop.as_deref().map(|crop| (SOURCE_KEYWORD, crop)));
+    write(&text)
+}

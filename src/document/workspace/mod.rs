@@ -1,0 +1,447 @@
+//! All that is open, tied to the engine. Nothing here waits but [`Workspace::settle`]: requests go to the engine, file
+//! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
+
+mod editing;
+mod events;
+mod exporting;
+mod importing;
+mod sessions;
+
+use super::{DocumentError, Places, Recipe, Shown, Subject, embedded};
+use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, ViewId};
+use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
+use crate::picture::{Fit, Rgb8};
+use crate::tokenizer::ModelFiles;
+use exporting::ExportTask;
+use importing::{FolderImport, TokenImport};
+use sessions::Saving;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where a picture comes from.
+#[derive(Debug, Clone)]
+pub enum Import {
+    /// A picture, a recipe PNG or JPEG (its edit list is restored), a token file, a recipe (its edits go onto the
+    /// active picture), a session, or a folder of pictures.
+    Path(PathBuf),
+    /// A dropped or pasted file's bytes.
+    Bytes {
+        /// File name, or what to call it.
+        name: String,
+        /// Its content.
+        bytes: Arc<[u8]>,
+    },
+    /// A picture in memory, such as one from the clipboard.
+    Pixels {
+        /// What to call it.
+        name: String,
+        /// The picture.
+        picture: Arc<Rgb8>,
+    },
+}
+
+/// How a notice is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Something was done, such as "Saved edited.png".
+    Done,
+    /// Something was done but not all, or not as expected.
+    Warning,
+    /// Something was not done.
+    Error,
+}
+
+/// A line for the person: what happened, why, what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// How it is to be taken.
+    pub kind: NoticeKind,
+    /// What to show.
+    pub text: String,
+}
+
+/// What a finished file job does to the workspace, back on the owner's thread.
+type Finish = Box<dyn FnOnce(&mut Workspace) + Send>;
+
+/// All that is open: the model, the pictures, the active one.
+pub struct Workspace {
+    engine: Engine,
+    jobs: Jobs<Finish>,
+    places: Places,
+    model: Option<Arc<ModelInfo>>,
+    loading: Option<Stamp>,
+    subjects: Vec<Subject>,
+    /// What goes on behind each subject.
+    work: HashMap<SubjectId, Work>,
+    /// Pictures taken out, newest last, with the place they had.
+    removed: Vec<(usize, Subject, Work)>,
+    active: Option<SubjectId>,
+    last_id: u64,
+    encoding: Option<Encoding>,
+    hover: Option<Hover>,
+    exports: VecDeque<ExportTask>,
+    folder: Option<FolderImport>,
+    token_imports: VecDeque<TokenImport>,
+    /// Named directions that were read.
+    directions: HashMap<String, DirectionSource>,
+    saving: Saving,
+    notices: Vec<Notice>,
+}
+
+/// What a picture was imported from; a session keeps it.
+#[derive(Debug, Clone)]
+enum SourceFile {
+    Picture(Arc<[u8]>),
+    Tokens(Arc<[u8]>),
+    Pixels(Arc<Rgb8>),
+}
+
+/// What goes on behind a subject.
+#[derive(Debug)]
+struct Work {
+    file: SourceFile,
+    /// The decode that is waited for, and the edit list it is of.
+    decode: Option<(Stamp, Arc<[Edit]>)>,
+    /// A newer edit list waits for that decode to end: so every result of a drag is seen, however slow the model.
+    decode_again: bool,
+    /// Edit list that [`Subject::edited`] shows.
+    shown: Option<Arc<[Edit]>>,
+    /// Side and fit of the crop that is being made.
+    cropping: Option<(u32, Fit)>,
+    /// Encoding failed or was cancelled: not tried again until something changes.
+    is_encode_held: bool,
+    /// Applied edits that were there before the model in use was; they may not fit it.
+    carried: usize,
+    /// Model the edit list was made with, where a file told; checked once encoded.
+    made_with: Option<String>,
+    /// The failure told last, so that a drag does not tell it at every step.
+    last_failure: Option<String>,
+}
+
+impl Work {
+    fn new(file: SourceFile) -> Self {
+        Self {
+            file,
+            decode: None,
+            decode_again: false,
+            shown: None,
+            cropping: None,
+            is_encode_held: false,
+            carried: 0,
+            made_with: None,
+            last_failure: None,
+        }
+    }
+
+    /// Forgets everything that came from a model or crop that is no longer in use.
+    fn forget_results(&mut self) {
+        self.decode = None;
+        self.decode_again = false;
+        self.shown = None;
+        self.is_encode_held = false;
+    }
+}
+
+struct Encoding {
+    stamp: Stamp,
+    /// Tells an answer for an older crop.
+    crop: Arc<Rgb8>,
+}
+
+struct Hover {
+    subject: SubjectId,
+    base: Arc<LatentState>,
+    edits: Arc<[Edit]>,
+    stamp: Option<Stamp>,
+    shown: Option<Shown>,
+}
+
+const HOVER_VIEW: ViewId = ViewId(1);
+const EXPORT_VIEW: ViewId = ViewId(2);
+const TOKENS_VIEW: ViewId = ViewId(3);
+
+/// The view of a subject's edited picture. Ids start at 1, so none meets the fixed views.
+fn edited_view(id: SubjectId) -> ViewId {
+    ViewId(4 * id.0)
+}
+
+impl Workspace {
+    /// `wake` is called from other threads when [`Workspace::update`] has something to take in.
+    pub fn new(engine: Engine, places: Places, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let mut workspace = Self {
+            engine,
+            jobs: Jobs::new(wake),
+            saving: Saving::default(),
+            places,
+            model: None,
+            loading: None,
+            subjects: Vec::new(),
+            work: HashMap::new(),
+            removed: Vec::new(),
+            active: None,
+            last_id: 0,
+            encoding: None,
+            hover: None,
+            exports: VecDeque::new(),
+            folder: None,
+            token_imports: VecDeque::new(),
+            directions: HashMap::new(),
+            notices: Vec::new(),
+        };
+        workspace.keep_last_autosave();
+        workspace
+    }
+
+    /// Takes in what the engine and the file jobs have finished; call once a frame. Never waits.
+    pub fn update(&mut self) -> Vec<Notice> {
+        while let Some(finished) = self.jobs.poll() {
+            self.take_job(finished);
+        }
+        while let Some(event) = self.engine.poll() {
+            self.take_event(event);
+        }
+        self.pump();
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Blocks until nothing is outstanding (tests and scripts), taking everything in.
+    pub fn settle(&mut self) -> Vec<Notice> {
+        loop {
+            self.pump();
+            if let Some(finished) = self.jobs.wait() {
+                self.take_job(finished);
+            } else if let Some(event) = self.engine.wait() {
+                self.take_event(event);
+            } else {
+                return std::mem::take(&mut self.notices);
+            }
+        }
+    }
+
+    /// Whether the engine or a file job still works.
+    pub fn is_busy(&self) -> bool {
+        let decoding = self.work.values().any(|work| work.decode.is_some());
+        let hovering = self.hover.as_ref().is_some_and(|hover| hover.stamp.is_some());
+        self.jobs.outstanding() > 0
+            || self.loading.is_some()
+            || self.encoding.is_some()
+            || !self.exports.is_empty()
+            || decoding
+            || hovering
+    }
+
+    /// Folders in use.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// What the engine does now.
+    pub fn engine_status(&self) -> EngineStatus {
+        self.engine.status()
+    }
+
+    /// Cancels the running load or encode, and what waits of them; exports that still decode; a folder being imported.
+    pub fn cancel(&mut self) {
+        self.engine.cancel();
+        self.folder = None;
+        for subject in self.subjects.iter().filter(|subject| subject.encoded.is_none()) {
+            if let Some(work) = self.work.get_mut(&subject.id) {
+                work.is_encode_held = true;
+            }
+        }
+        self.cancel_exports();
+    }
+
+    /// The model in use.
+    pub fn model(&self) -> Option<&Arc<ModelInfo>> {
+        self.model.as_ref()
+    }
+
+    /// Side of the model's square, pixels.
+    fn side(&self) -> Option<u32> {
+        u32::try_from(self.model.as_ref()?.args.image_size).ok()
+    }
+
+    /// Loads a model in the background; pictures are encoded again when it is there, edit lists stay.
+    pub fn open_model(&mut self, files: ModelFiles) {
+        self.loading = Some(self.engine.submit(crate::engine::Request::LoadModel(files)));
+    }
+
+    /// The library, in order.
+    pub fn subjects(&self) -> &[Subject] {
+        &self.subjects
+    }
+
+    /// A picture of the library.
+    pub fn subject(&self, id: SubjectId) -> Option<&Subject> {
+        self.subjects.iter().find(|subject| subject.id == id)
+    }
+
+    fn subject_mut(&mut self, id: SubjectId) -> Option<(&mut Subject, &mut Work)> {
+        let subject = self.subjects.iter_mut().find(|subject| subject.id == id)?;
+        Some((subject, self.work.get_mut(&id)?))
+    }
+
+    /// The picture being worked on.
+    pub fn active(&self) -> Option<&Subject> {
+        self.subject(self.active?)
+    }
+
+    /// Makes a picture the one being worked on. A drag that was under way becomes a step.
+    pub fn set_active(&mut self, id: SubjectId) {
+        if self.subject(id).is_none() {
+            return;
+        }
+        if self.active != Some(id) {
+            self.commit_preview();
+            self.hover = None;
+            self.active = Some(id);
+        }
+        if let Some(work) = self.work.get_mut(&id) {
+            work.is_encode_held = false;
+        }
+        self.pump();
+    }
+
+    /// Takes a picture out of the library; [`Workspace::restore_removed`] brings the last one back with its edits.
+    pub fn remove(&mut self, id: SubjectId) {
+        let Some(index) = self.subjects.iter().position(|subject| subject.id == id) else {
+            return;
+        };
+        let Some(mut work) = self.work.remove(&id) else {
+            return;
+        };
+        work.decode = None;
+        let mut subject = self.subjects.remove(index);
+        subject.history.drop_pending();
+        self.removed.push((index, subject, work));
+        if self.active == Some(id) {
+            self.hover = None;
+            let neighbour = self.subjects.get(index).or_else(|| self.subjects.last());
+            self.active = neighbour.map(|subject| subject.id);
+        }
+        self.changed();
+        self.pump();
+    }
+
+    /// Brings back the picture removed last, where it was, and activates it. False when there is none.
+    pub fn restore_removed(&mut self) -> bool {
+        let Some((index, subject, work)) = self.removed.pop() else {
+            return false;
+        };
+        let id = subject.id;
+        self.subjects.insert(index.min(self.subjects.len()), subject);
+        self.work.insert(id, work);
+        self.changed();
+        self.set_active(id);
+        self.request_decode(id, DecodeWhen::Now);
+        true
+    }
+
+    /// Fits a picture to the model in another way; its edits stay and are applied to the new crop.
+    pub fn set_fit(&mut self, id: SubjectId, fit: Fit) {
+        let Some((subject, work)) = self.subject_mut(id) else {
+            return;
+        };
+        if subject.fit == fit {
+            return;
+        }
+        subject.fit = fit;
+        subject.crop = None;
+        subject.encoded = None;
+        work.forget_results();
+        if let SourceFile::Tokens(_) = work.file {
+            // The picture of a token file is encoded like any other from here on.
+            work.file = SourceFile::Pixels(Arc::clone(&subject.source));
+        }
+        self.hover = None;
+        self.changed();
+        self.pump();
+    }
+
+    /// The edit list of the active picture as a recipe of the model in use.
+    pub fn recipe(&self) -> Option<Recipe> {
+        let active = self.active()?;
+        Some(Recipe {
+            model: self.model.as_ref().map(|model| model.hash.clone()),
+            edits: active.history.applied().to_vec(),
+        })
+    }
+
+    /// The edited tokens of a picture as an edit of another takes them; `None` until it is encoded.
+    pub fn embedded_tokens(&self, id: SubjectId) -> Option<TokenSource> {
+        let subject = self.subject(id)?;
+        let state = match &subject.edited {
+            Some(shown) => &shown.state,
+            None => &subject.encoded.as_ref()?.state,
+        };
+        Some(embedded(&state.z, Some(subject.name.clone())))
+    }
+
+    /// Whether the edited picture on show is that of the present edit list.
+    pub fn is_current(&self, id: SubjectId) -> bool {
+        let Some((subject, work)) = self.subject(id).zip(self.work.get(&id)) else {
+            return false;
+        };
+        work.decode.is_none() && work.shown.as_deref() == Some(&*subject.history.effective())
+    }
+
+    fn notice(&mut self, kind: NoticeKind, text: impl Into<String>) {
+        self.notices.push(Notice {
+            kind,
+            text: text.into(),
+        });
+    }
+
+    fn error(&mut self, error: &DocumentError) {
+        self.notice(NoticeKind::Error, error.to_string());
+    }
+
+    /// Runs file work off this thread; what it returns is done to the workspace when it has finished.
+    fn background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        finish: impl FnOnce(&mut Self, T) + Send + 'static,
+    ) {
+        self.jobs.run(move || -> Finish {
+            let result = work();
+            Box::new(move |workspace| finish(workspace, result))
+        });
+    }
+
+    fn take_job(&mut self, finished: Result<Finish, String>) {
+        match finished {
+            Ok(finish) => finish(self),
+            Err(message) => {
+                // Which job it was is lost with it: whatever waits for one may be tried anew.
+                self.saving.is_autosaving = false;
+                self.work
+                    .values_mut()
+                    .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
+                self.next_of_folder();
+                self.notice(
+                    NoticeKind::Error,
+                    format!("A task on a file ended unexpectedly: {message}"),
+                );
+            }
+        }
+    }
+
+    /// Starts whatever can start now.
+    fn pump(&mut self) {
+        self.pump_token_imports();
+        self.pump_encoding();
+        self.pump_exports();
+        self.pump_autosave();
+    }
+}
+
+/// Whether a decode may overtake the one that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DecodeWhen {
+    /// At once: what runs is out of date.
+    Now,
+    /// When the one that runs has been shown.
+    Free,
+}
