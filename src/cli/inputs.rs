@@ -1,0 +1,318 @@
+//! What stands before `--out`: pictures, folders of pictures, tensors of pictures, token files.
+
+use super::context::BATCH;
+use super::error::CliError;
+use super::progress::Progress;
+use crate::document::{self, DocumentError, TokenFile, TokenFileError};
+use crate::engine::{ModelInfo, Runner};
+use crate::latent::{LatentState, Tokens};
+use crate::picture::{self, Fit, Planar, Rgb8};
+use std::path::{Path, PathBuf};
+
+/// One picture of a command, read when its turn comes.
+pub(crate) struct PictureInput {
+    /// For tables and metadata: the file name, with a number where the file holds several pictures.
+    pub(crate) name: String,
+    /// For output names.
+    pub(crate) stem: String,
+    /// The file it comes from.
+    pub(crate) path: PathBuf,
+    source: Source,
+}
+
+enum Source {
+    File,
+    Values(Planar),
+}
+
+/// A picture as the model reads it.
+struct Prepared {
+    planar: Planar,
+    /// The same in bytes: the crop, or the network values rounded back.
+    crop: Rgb8,
+}
+
+impl PictureInput {
+    fn file(path: PathBuf) -> Self {
+        let name = file_name(&path);
+        Self {
+            stem: stem(&path),
+            name,
+            path,
+            source: Source::File,
+        }
+    }
+
+    /// The model's square of this picture.
+    fn prepare(&self, info: &ModelInfo, fit: Fit) -> Result<Prepared, CliError> {
+        let side = side(info);
+        match &self.source {
+            Source::File => {
+                let crop = picture::fit(&picture::open(&self.path)?, side, fit);
+                Ok(Prepared {
+                    planar: Planar::from_rgb8(&crop),
+                    crop,
+                })
+            }
+            Source::Values(planar) if (planar.width, planar.height) == (side, side) => Ok(Prepared {
+                planar: planar.clone(),
+                crop: planar.to_rgb8(),
+            }),
+            Source::Values(planar) => Err(CliError::WrongPictureSize {
+                path: self.path.clone(),
+                width: planar.width,
+                height: planar.height,
+                model: info.name.clone(),
+                side,
+            }),
+        }
+    }
+}
+
+/// The pictures that `inputs` name: files as given, folders by name, tensors in order.
+pub(crate) fn gather(inputs: &[PathBuf]) -> Result<Vec<PictureInput>, CliError> {
+    let mut pictures = Vec::new();
+    for input in inputs {
+        if input.is_dir() {
+            std::fs::read_dir(input).map_err(|source| CliError::Read {
+                path: input.clone(),
+                source,
+            })?;
+            let files = document::pictures_in(input);
+            if files.is_empty() {
+                return Err(CliError::EmptyFolder(input.clone()));
+            }
+            pictures.extend(files.into_iter().map(PictureInput::file));
+        } else if !input.exists() {
+            return Err(CliError::Missing(input.clone()));
+        } else if document::is_tensor_file(input) {
+            pictures.extend(tensor_pictures(input)?);
+        } else {
+            pictures.push(PictureInput::file(input.clone()));
+        }
+    }
+    Ok(pictures)
+}
+
+fn tensor_pictures(path: &Path) -> Result<Vec<PictureInput>, CliError> {
+    let planars = document::read_inputs(path)?;
+    let is_one = planars.len() == 1;
+    let numbered = |text: String, separator: char, index: usize| match is_one {
+        true => text,
+        false => format!("{text}{separator}{index}"),
+    };
+    let picture = |(index, planar)| PictureInput {
+        name: numbered(file_name(path), '#', index),
+        stem: numbered(stem(path), '-', index),
+        path: path.to_path_buf(),
+        source: Source::Values(planar),
+    };
+    Ok(planars.into_iter().enumerate().map(picture).collect())
+}
+
+/// Every file that the pictures come from.
+pub(crate) fn paths(pictures: &[PictureInput]) -> Vec<&Path> {
+    pictures.iter().map(|picture| picture.path.as_path()).collect()
+}
+
+/// "1 picture", "3 pictures".
+pub(crate) fn count(pictures: usize) -> String {
+    format!("{pictures} picture{}", if pictures == 1 { "" } else { "s" })
+}
+
+/// Side of the model's square in pixels.
+pub(crate) fn side(info: &ModelInfo) -> u32 {
+    u32::try_from(info.args.image_size).unwrap_or(u32::MAX)
+}
+
+/// The last part of a path, for tables and metadata.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().map_or_else(
+        || path.display().to_string(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+/// Pictures on their way through a model, a few at a time.
+pub(crate) struct Batches<'a> {
+    runner: &'a Runner,
+    pictures: &'a [PictureInput],
+    fit: Fit,
+    progress: &'a Progress,
+}
+
+impl<'a> Batches<'a> {
+    pub(crate) fn new(
+        runner: &'a Runner,
+        pictures: &'a [PictureInput],
+        fit: impl Into<Fit>,
+        progress: &'a Progress,
+    ) -> Self {
+        Self {
+            runner,
+            pictures,
+            fit: fit.into(),
+            progress,
+        }
+    }
+
+    /// Calls `each` with every picture and its tokens, in order.
+    pub(crate) fn encode(
+        &self,
+        mut each: impl FnMut(&PictureInput, LatentState) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        self.run(1, |batch, _, states| {
+            batch
+                .iter()
+                .zip(states)
+                .try_for_each(|(picture, state)| each(picture, state))
+        })
+    }
+
+    /// Calls `each` with every picture, its crop and its 8-bit reconstruction, in order.
+    pub(crate) fn reconstruct(
+        &self,
+        mut each: impl FnMut(&PictureInput, &Rgb8, &Rgb8) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        self.run(2, |batch, crops, states| {
+            let tokens: Vec<&Tokens> = states.iter().map(|state| &state.z).collect();
+            let decoded = self.runner.decode(&tokens, self.progress)?;
+            for ((picture, crop), planar) in batch.iter().zip(&crops).zip(&decoded) {
+                each(picture, crop, &planar.to_rgb8())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// `passes` is how many engine calls a batch takes, of which the first, the encoder's, is made here.
+    fn run(
+        &self,
+        passes: usize,
+        mut each: impl FnMut(&[PictureInput], Vec<Rgb8>, Vec<LatentState>) -> Result<(), CliError>,
+    ) -> Result<(), CliError> {
+        let all = self.pictures.len() * passes;
+        let mut done = 0;
+        for batch in self.pictures.chunks(BATCH) {
+            let mut planars = Vec::with_capacity(batch.len());
+            let mut crops = Vec::with_capacity(batch.len());
+            for picture in batch {
+                let prepared = picture.prepare(self.runner.info(), self.fit)?;
+                planars.push(prepared.planar);
+                crops.push(prepared.crop);
+            }
+            self.progress.enter(done, batch.len(), all);
+            let states = self.runner.encode(&planars, self.progress)?;
+            done += batch.len();
+            self.progress.enter(done, batch.len() * (passes - 1), all);
+            each(batch, crops, states)?;
+            done += batch.len() * (passes - 1);
+        }
+        Ok(())
+    }
+}
+
+/// A path and, after a `#`, the number of a picture in it: `tokens.safetensors#2`. A file of that very name wins.
+pub(crate) fn split_number(input: &Path) -> (PathBuf, Option<usize>) {
+    let whole = (input.to_path_buf(), None);
+    if input.exists() {
+        return whole;
+    }
+    let Some((path, number)) = input.to_str().and_then(|text| text.rsplit_once('#')) else {
+        return whole;
+    };
+    match number.parse() {
+        Ok(number) => (PathBuf::from(path), Some(number)),
+        Err(_) => whole,
+    }
+}
+
+/// The tokens of all pictures in a token file, or of a picture after encoding it.
+pub(crate) fn read_states(
+    runner: &Runner,
+    path: &Path,
+    fit: Fit,
+    progress: &Progress,
+) -> Result<TokenFile, CliError> {
+    if !path.exists() {
+        return Err(CliError::Missing(path.to_path_buf()));
+    }
+    if document::is_tensor_file(path) {
+        match document::read_tokens(path, Some(&runner.info().space)) {
+            Err(DocumentError::TokenFile(TokenFileError::Missing { .. }))
+                if document::holds_inputs(path)? => {}
+            tokens => return Ok(tokens?),
+        }
+    }
+    let pictures = gather(std::slice::from_ref(&path.to_path_buf()))?;
+    let mut states = Vec::with_capacity(pictures.len());
+    Batches::new(runner, &pictures, fit, progress).encode(|_, state| {
+        states.push(state);
+        Ok(())
+    })?;
+    let names = pictures.into_iter().map(|picture| picture.name).collect();
+    Ok(TokenFile {
+        states,
+        names,
+        model: Some(runner.info().hash.clone()),
+        fit: Some(fit),
+    })
+}
+
+/// The tokens of one picture; a file with several needs a number after `#`.
+pub(crate) fn read_state(
+    runner: &Runner,
+    input: &Path,
+    fit: Fit,
+    progress: &Progress,
+) -> Result<LatentState, CliError> {
+    let (path, number) = split_number(input);
+    let mut states = read_states(runner, &path, fit, progress)?.states;
+    let count = states.len();
+    match number {
+        None if count > 1 => Err(CliError::SeveralPictures { path, count }),
+        Some(index) if index >= count => Err(CliError::NoSuchPicture { path, index, count }),
+        number => Ok(states.swap_remove(number.unwrap_or(0))),
+    }
+}
+
+/// The tokens of the model's square of one picture.
+pub(crate) fn encode_crop(
+    runner: &Runner,
+    crop: &Rgb8,
+    progress: &Progress,
+) -> Result<LatentState, CliError> {
+    let mut states = runner.encode(&[Planar::from_rgb8(crop)], progress)?;
+    states.pop().ok_or(CliError::Nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_after_the_hash_picks_a_picture() {
+        assert_eq!(
+            split_number(Path::new("no/t.safetensors#2")),
+            (PathBuf::from("no/t.safetensors"), Some(2))
+        );
+        assert_eq!(
+            split_number(Path::new("no/t.safetensors")),
+            (PathBuf::from("no/t.safetensors"), None)
+        );
+        assert_eq!(
+            split_number(Path::new("no/a#b.png")),
+            (PathBuf::from("no/a#b.png"), None)
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let literal = folder.path().join("a#1");
+        std::fs::write(&literal, b"x").unwrap();
+        assert_eq!(split_number(&literal), (literal.clone(), None));
+    }
+}

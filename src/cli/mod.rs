@@ -1,0 +1,117 @@
+//! The command line. Sits on the same calls as the window, one file per command.
+//!
+//! Results go to stdout (a table, or one JSON object with `--json`); progress and notes go to stderr. The exit code is 0
+//! when done, 2 for wrong usage, 1 for anything else, with one message on stderr.
+
+mod compare;
+mod context;
+mod decode;
+mod edit;
+mod encode;
+mod error;
+mod inputs;
+mod inspect;
+mod interpolate;
+mod metrics;
+mod models;
+mod options;
+mod outputs;
+mod progress;
+mod reconstruct;
+mod table;
+mod window;
+
+use clap::{Parser, Subcommand};
+use context::Context;
+use error::CliError;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "softscope",
+    version,
+    about = "A microscope for the latent tokens of SoftVQ-VAE image tokenizers",
+    long_about = "A microscope for the latent tokens of SoftVQ-VAE image tokenizers.\n\n\
+                  Without a command it opens the window, with the files given. Every command runs without a window.",
+    after_help = "Exit codes: 0 done, 1 failed (one message on stderr), 2 wrong usage."
+)]
+struct Cli {
+    #[command(flatten)]
+    global: options::GlobalArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Pictures, recipe pictures, sessions or folders to open in the window
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Pictures to tokens
+    Encode(encode::Args),
+    /// Tokens to pictures
+    Decode(decode::Args),
+    /// Pictures through the tokenizer and back, with PSNR, SSIM and MSE
+    Reconstruct(reconstruct::Args),
+    /// The mixture of codewords behind every token
+    Inspect(inspect::Args),
+    /// Apply a recipe of token edits
+    Edit(edit::Args),
+    /// Pictures between two pictures
+    Interpolate(interpolate::Args),
+    /// Distances between two pictures, or between models on one picture
+    Compare(compare::Args),
+    /// The models at hand, and whether a checkpoint fits
+    Models(models::Args),
+}
+
+/// Parses the arguments and runs the command, or opens the window. Exit code 0 done, 2 wrong usage, 1 anything else.
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| error::report(&error::internal_error(panic))));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help and version come this way too; a closed stdout is then nothing to report.
+            let _ = usage.print();
+            return ExitCode::from(if usage.use_stderr() { 2 } else { 0 });
+        }
+    };
+    match std::panic::catch_unwind(AssertUnwindSafe(|| run(cli))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        // The reader of a pipe has seen enough: not a failure of this program.
+        Ok(Err(CliError::Stdout(error))) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Ok(Err(failure)) => {
+            error::report(&failure.to_string());
+            ExitCode::from(failure.exit_code())
+        }
+        // The panic hook has told.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let context = Context::new(cli.global);
+    let Some(command) = cli.command else {
+        return window::run(&context, cli.files);
+    };
+    if let Some(stray) = cli.files.first() {
+        return Err(CliError::usage(format!(
+            "`{}` stands before the command; give files after it",
+            stray.display()
+        )));
+    }
+    match command {
+        Command::Encode(args) => encode::run(&context, &args),
+        Command::Decode(args) => decode::run(&context, &args),
+        Command::Reconstruct(args) => reconstruct::run(&context, &args),
+        Command::Inspect(args) => inspect::run(&context, &args),
+        Command::Edit(args) => edit::run(&context, &args),
+        Command::Interpolate(args) => interpolate::run(&context, &args),
+        Command::Compare(args) => compare::run(&context, &args),
+        Command::Models(args) => models::run(&context, &args),
+    }
+}

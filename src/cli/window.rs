@@ -1,0 +1,26 @@
+//! `softscope [FILE…]`: the window.
+
+use super::{CliError, Context};
+use crate::ui::{self, Start};
+use std::path::PathBuf;
+
+pub(super) fn run(context: &Context, files: Vec<PathBuf>) -> Result<(), CliError> {
+    if let Some(file) = files.iter().find(|file| !file.exists()) {
+        // A bare word is more likely a mistyped command than a file.
+        let is_word = file.extension().is_none() && file.components().count() == 1;
+        return Err(match is_word {
+            true => CliError::usage(format!("`{}` is neither a command nor a file", file.display())),
+            false => CliError::Missing(file.clone()),
+        });
+    }
+    let model = context
+        .model_name()
+        .map(|name| context.places().resolve_model(name))
+        .transpose()?;
+    let start = Start {
+        files,
+        model,
+        options: context.run_options(),
+    };
+    ui::run(&start).map_err(CliError::Window)
+}
