@@ -1,0 +1,297 @@
+//! The one place where commands are carried out.
+
+use super::app::{SoftscopeApp, Tab, is_narrow};
+use super::commands::Command;
+use super::dialogs::{Answer, ExportKind, Question};
+use super::settings::ThemeChoice;
+use super::viewer::CompareMode;
+use crate::document::{AnimationFormat, Export, Import, Notice, NoticeKind};
+use crate::engine::SubjectId;
+use crate::latent::Edit;
+use std::path::{Path, PathBuf};
+
+/// The name a session is saved under at first.
+const SESSION_NAME: &str = "session.softscope";
+
+impl SoftscopeApp {
+    /// Does what `command` says; nothing where it cannot run now.
+    pub fn carry_out(&mut self, ctx: &egui::Context, command: Command) {
+        if !command.is_enabled(&self.situation()) {
+            return;
+        }
+        match command {
+            Command::OpenPictures => self.ask(ctx, Question::Pictures),
+            Command::AddPath => {
+                self.state.tab = Tab::Explore;
+                self.settings.shows_library = true;
+                if is_narrow(ctx) {
+                    self.state.selection.clear();
+                }
+                self.state.library.focus_path_field();
+            }
+            Command::PastePicture => self.state.clipboard.read(),
+            Command::OpenSession => self.ask(ctx, Question::Session),
+            Command::RestoreAutosave => self.restore_autosave(),
+            Command::ForgetAutosave => self.forget_autosave(),
+            Command::SaveSession => self.save_session(ctx),
+            Command::SaveSessionAs => self.ask(ctx, Question::SaveSession),
+            Command::ExportPicture => self.ask_export(ctx, ExportKind::Picture),
+            Command::ExportSheet => self.ask_export(ctx, ExportKind::Sheet),
+            Command::ExportRecipe => self.ask_export(ctx, ExportKind::Recipe),
+            Command::ExportTokens => self.ask_export(ctx, ExportKind::Tokens),
+            Command::ExportGif => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Gif)),
+            Command::ExportApng => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Apng)),
+            Command::ExportFrames => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Frames)),
+            Command::ExportStrip => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Strip)),
+            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+
+            Command::Undo => self.workspace.undo(),
+            Command::Redo => self.workspace.redo(),
+            Command::ResetTokens => {
+                let tokens = self.state.selection.tokens().iter().copied().collect();
+                self.workspace.edit(Edit::Restore { tokens });
+            }
+            Command::ResetAll => {
+                let tokens = (0..self.token_count()).collect();
+                self.workspace.edit(Edit::Restore { tokens });
+            }
+            Command::SelectAll => self.state.selection.select_all(self.token_count()),
+            Command::ClearSelection => self.state.selection.clear(),
+            Command::NextToken => self.walk(1, false),
+            Command::PreviousToken => self.walk(-1, false),
+            Command::ExtendToNext => self.walk(1, true),
+            Command::ExtendToPrevious => self.walk(-1, true),
+            Command::RemovePicture => self.remove_picture(),
+            Command::RestorePicture => self.restore_picture(),
+
+            Command::ShowExplore => self.state.tab = Tab::Explore,
+            Command::ShowModels => self.state.tab = Tab::Models,
+            Command::ToggleLibrary => self.settings.shows_library = !self.settings.shows_library,
+            Command::ToggleInspector => {
+                self.settings.shows_inspector = !self.settings.shows_inspector;
+                // What its bars asked for under the pointer goes with it.
+                self.workspace.hover(None);
+            }
+            Command::SideBySide => self.state.viewer.mode = CompareMode::SideBySide,
+            Command::Wipe => self.state.viewer.mode = CompareMode::Wipe,
+            Command::Flip => self.state.viewer.mode = CompareMode::Flip,
+            Command::Difference => self.state.viewer.mode = CompareMode::Difference,
+            Command::FitView => self.state.viewer.fit(),
+            Command::ActualSize => self.state.viewer.actual_size(),
+            Command::NextPicture => self.step_picture(1),
+            Command::PreviousPicture => self.step_picture(-1),
+            Command::EnlargeUi => self.step_ui_scale(ctx, 1.0),
+            Command::ReduceUi => self.step_ui_scale(ctx, -1.0),
+            Command::ResetUiScale => self.settings.ui_scale = 1.0,
+            Command::ToggleTheme => {
+                self.settings.theme = match ctx.theme() {
+                    egui::Theme::Dark => ThemeChoice::Light,
+                    egui::Theme::Light => ThemeChoice::Dark,
+                };
+            }
+            Command::ToggleSystemDialogs => {
+                self.settings.use_system_dialogs = !self.settings.use_system_dialogs;
+                let state = if self.settings.use_system_dialogs {
+                    "on"
+                } else {
+                    "off"
+                };
+                self.tell(
+                    NoticeKind::Done,
+                    format!("The system's file dialogs are {state}."),
+                );
+            }
+
+            Command::OpenModel => self.ask(ctx, Question::Model),
+            Command::OpenModelFolder => self.ask(ctx, Question::ModelFolder),
+            Command::CancelTask => self.workspace.cancel(),
+
+            Command::CommandPalette => self.state.palette.toggle(),
+            Command::Shortcuts => self.state.help.shows_shortcuts = true,
+            Command::About => self.state.help.shows_about = true,
+        }
+        self.apply_settings(ctx);
+        ctx.request_repaint();
+    }
+
+    /// From the scale that is on show, which may be smaller than the one wished for.
+    fn step_ui_scale(&mut self, ctx: &egui::Context, steps: f32) {
+        self.settings.ui_scale = ctx.zoom_factor();
+        self.settings.step_ui_scale(steps);
+    }
+
+    fn ask(&mut self, ctx: &egui::Context, question: Question) {
+        let file_name = self.proposed_name(question);
+        self.state
+            .dialogs
+            .ask(ctx, question, &file_name, self.settings.use_system_dialogs);
+    }
+
+    fn ask_export(&mut self, ctx: &egui::Context, kind: ExportKind) {
+        self.ask(ctx, Question::Export(kind));
+    }
+
+    /// The name a new file starts with: the picture's, and what was made of it.
+    fn proposed_name(&self, question: Question) -> String {
+        let Question::Export(kind) = question else {
+            return SESSION_NAME.to_owned();
+        };
+        let name = self
+            .workspace
+            .active()
+            .map_or("picture", |subject| subject.name.as_str());
+        let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
+        let ending = match kind {
+            ExportKind::Picture => "edited.png",
+            ExportKind::Sheet => "comparison.png",
+            ExportKind::Recipe => "recipe.json",
+            ExportKind::Tokens => "tokens.safetensors",
+            ExportKind::Interpolation(AnimationFormat::Gif) => "interpolation.gif",
+            ExportKind::Interpolation(AnimationFormat::Apng) => "interpolation.png",
+            ExportKind::Interpolation(AnimationFormat::Frames) => "interpolation",
+            ExportKind::Interpolation(AnimationFormat::Strip) => "strip.png",
+        };
+        format!("{stem}-{ending}")
+    }
+
+    /// Goes on with what a path was asked for.
+    pub(super) fn act_on(&mut self, answer: Answer) {
+        match answer.question {
+            Question::Pictures => {
+                answer
+                    .paths
+                    .into_iter()
+                    .for_each(|path| self.workspace.import(Import::Path(path)));
+            }
+            question => {
+                if let Some(path) = answer.paths.into_iter().next() {
+                    self.act_on_path(question, path);
+                }
+            }
+        }
+    }
+
+    fn act_on_path(&mut self, question: Question, path: PathBuf) {
+        match question {
+            Question::Pictures => self.workspace.import(Import::Path(path)),
+            Question::Session => self.workspace.open_session(&path),
+            Question::Model | Question::ModelFolder => self.state.models_view.open(path),
+            Question::SaveSession => self.workspace.save_session(&path),
+            Question::Export(kind) => {
+                if let Some(export) = self.export_of(kind, path) {
+                    self.workspace.export(export);
+                }
+            }
+        }
+    }
+
+    fn export_of(&self, kind: ExportKind, path: PathBuf) -> Option<Export> {
+        match kind {
+            ExportKind::Picture | ExportKind::Tokens => Some(Export::Edited { path }),
+            ExportKind::Sheet => Some(Export::Sheet { path }),
+            ExportKind::Recipe => Some(Export::Recipe { path }),
+            ExportKind::Interpolation(format) => self.interpolation_export(path, format),
+        }
+    }
+
+    /// The interpolation as its panel has it now.
+    fn interpolation_export(&self, path: PathBuf, format: AnimationFormat) -> Option<Export> {
+        Some(Export::Interpolation {
+            path,
+            other: self.other_picture()?,
+            tokens: self
+                .state
+                .interpolation
+                .tokens(&self.state.selection, self.token_count()),
+            mode: self.state.interpolation.mode(),
+            frames: self.settings.interpolation_frames,
+            format,
+        })
+    }
+
+    /// The encoded picture that the interpolation panel goes to.
+    pub(super) fn other_picture(&self) -> Option<SubjectId> {
+        let other = self.workspace.subject(self.state.interpolation.other()?)?;
+        other.encoded.is_some().then_some(other.id)
+    }
+
+    fn save_session(&mut self, ctx: &egui::Context) {
+        match self.workspace.session_path().map(Path::to_path_buf) {
+            Some(path) => self.workspace.save_session(&path),
+            None => self.ask(ctx, Question::SaveSession),
+        }
+    }
+
+    fn restore_autosave(&mut self) {
+        self.state.has_autosave = false;
+        self.state.notices.withdraw(Command::RestoreAutosave);
+        match self.workspace.restore_autosave() {
+            Ok(true) => {}
+            Ok(false) => self.tell(
+                NoticeKind::Warning,
+                "The last run left nothing to bring back.".to_owned(),
+            ),
+            Err(error) => self.tell(NoticeKind::Error, error.to_string()),
+        }
+    }
+
+    fn forget_autosave(&mut self) {
+        self.state.has_autosave = false;
+        self.state.notices.withdraw(Command::RestoreAutosave);
+        self.workspace.discard_last_autosave();
+    }
+
+    fn walk(&mut self, step: isize, extend: bool) {
+        let count = self.token_count();
+        self.state.selection.walk(step, count, extend);
+    }
+
+    fn remove_picture(&mut self) {
+        let Some((id, name)) = self
+            .workspace
+            .active()
+            .map(|subject| (subject.id, subject.name.clone()))
+        else {
+            return;
+        };
+        self.workspace.remove(id);
+        self.state.removed_count += 1;
+        self.state.notices.withdraw(Command::RestorePicture);
+        let notice = Notice {
+            kind: NoticeKind::Done,
+            text: format!("Removed {name} from the library."),
+        };
+        self.state
+            .notices
+            .push_with_action(notice, Command::RestorePicture);
+    }
+
+    fn restore_picture(&mut self) {
+        self.state.notices.withdraw(Command::RestorePicture);
+        let is_back = self.workspace.restore_removed();
+        self.state.removed_count = if is_back {
+            self.state.removed_count.saturating_sub(1)
+        } else {
+            0
+        };
+    }
+
+    /// Goes `step` pictures on in the library, from the last to the first.
+    fn step_picture(&mut self, step: isize) {
+        let subjects = self.workspace.subjects();
+        let active = self.workspace.active().map(|subject| subject.id);
+        let index = subjects
+            .iter()
+            .position(|subject| Some(subject.id) == active)
+            .unwrap_or_default();
+        let count = isize::try_from(subjects.len()).unwrap_or(isize::MAX).max(1);
+        let next = (isize::try_from(index).unwrap_or_default() + step).rem_euclid(count);
+        let next = usize::try_from(next)
+            .ok()
+            .and_then(|next| subjects.get(next))
+            .map(|subject| subject.id);
+        if let Some(id) = next {
+            self.workspace.set_active(id);
+        }
+    }
+}

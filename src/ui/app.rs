@@ -1,0 +1,466 @@
+//! The window: what it holds, how a frame goes, and where its parts lie.
+
+use super::clipboard::{Clipboard, Pasted};
+use super::command_palette::{Choice, CommandPalette};
+use super::commands::{self, Command, Situation};
+use super::dialogs::Dialogs;
+use super::help::Help;
+use super::inspector::{self, Inspector};
+use super::interpolation::{self, Interpolation};
+use super::layers;
+use super::library::{self, Library};
+use super::menu;
+use super::models_view::ModelsView;
+use super::notices::Notices;
+use super::selection::Selection;
+use super::settings::{STORAGE_KEY, Settings};
+use super::status_bar;
+use super::theme;
+use super::token_strip::{self, TokenStrip};
+use super::viewer::Viewer;
+use crate::document::{Import, Notice, NoticeKind, Workspace};
+use crate::engine::Task;
+use crate::tokenizer::ModelFiles;
+use egui::{CentralPanel, Panel};
+use std::path::PathBuf;
+
+/// Below this width, in points, the two side panels would leave too little of the pictures.
+const NARROW_WIDTH: f32 = 880.0;
+
+/// Most of the height that tokens and interpolation take from the pictures.
+const TOKENS_SHARE: f32 = 0.4;
+/// Text and buttons are not scaled up so far that the window is narrower than this, in points.
+const LEAST_WIDTH: f32 = 640.0;
+
+/// The views of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tab {
+    /// Pictures, tokens, edits.
+    #[default]
+    Explore,
+    /// What models there are.
+    Models,
+}
+
+/// What is on show and what hands have chosen: everything that is no part of the document.
+pub(super) struct UiState {
+    pub(super) tab: Tab,
+    pub(super) selection: Selection,
+    pub(super) viewer: Viewer,
+    pub(super) token_strip: TokenStrip,
+    pub(super) inspector: Inspector,
+    pub(super) interpolation: Interpolation,
+    pub(super) library: Library,
+    pub(super) models_view: ModelsView,
+    pub(super) palette: CommandPalette,
+    pub(super) notices: Notices,
+    pub(super) dialogs: Dialogs,
+    pub(super) clipboard: Clipboard,
+    pub(super) help: Help,
+    /// Pictures that "bring back" would bring back.
+    pub(super) removed_count: usize,
+    pub(super) has_autosave: bool,
+}
+
+/// The window of Softscope.
+pub struct SoftscopeApp {
+    pub(super) workspace: Workspace,
+    pub(super) state: UiState,
+    pub(super) settings: Settings,
+}
+
+impl SoftscopeApp {
+    /// A window on `workspace`. `render_state` is there where wgpu draws; without it pictures are drawn by egui alone.
+    pub fn new(
+        ctx: &egui::Context,
+        render_state: Option<&egui_wgpu::RenderState>,
+        workspace: Workspace,
+        settings: Settings,
+    ) -> Self {
+        theme::install(ctx);
+        // Scaling is a command of ours, so that it is listed and remembered.
+        ctx.options_mut(|options| options.zoom_with_keyboard = false);
+        let mut token_strip = TokenStrip::default();
+        token_strip.set_quantity(settings.quantity);
+        let state = UiState {
+            tab: Tab::default(),
+            selection: Selection::default(),
+            viewer: Viewer::new(render_state),
+            token_strip,
+            inspector: Inspector::default(),
+            interpolation: Interpolation::default(),
+            library: Library::new(workspace.places().sample_pictures()),
+            models_view: ModelsView::new(ctx),
+            palette: CommandPalette::default(),
+            notices: Notices::default(),
+            dialogs: Dialogs::default(),
+            clipboard: Clipboard::new(ctx),
+            help: Help::default(),
+            removed_count: 0,
+            has_autosave: false,
+        };
+        let app = Self {
+            workspace,
+            state,
+            settings,
+        };
+        app.apply_settings(ctx);
+        app
+    }
+
+    /// Opens `model`, or the default one, and `files`, or the first sample where there are none.
+    pub fn open_at_start(&mut self, model: Option<ModelFiles>, files: Vec<PathBuf>) {
+        match model.map_or_else(|| self.workspace.places().default_model(), Ok) {
+            Ok(model) => self.workspace.open_model(model),
+            Err(error) => self.tell(NoticeKind::Error, error.to_string()),
+        }
+        self.offer_autosave();
+        if files.is_empty() {
+            let sample = self.state.library.samples().first().cloned();
+            sample
+                .into_iter()
+                .for_each(|path| self.workspace.import(Import::Path(path)));
+        } else {
+            files
+                .into_iter()
+                .for_each(|path| self.workspace.import(Import::Path(path)));
+        }
+    }
+
+    fn offer_autosave(&mut self) {
+        self.state.has_autosave = self.workspace.has_autosave();
+        if self.state.has_autosave {
+            let notice = Notice {
+                kind: NoticeKind::Warning,
+                text: "The last run ended without being saved. Its pictures and edits can be brought back."
+                    .to_owned(),
+            };
+            self.state
+                .notices
+                .push_with_action(notice, Command::RestoreAutosave);
+        }
+    }
+
+    /// What is open.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+    /// What is open, to change it.
+    pub fn workspace_mut(&mut self) -> &mut Workspace {
+        &mut self.workspace
+    }
+    /// The selected tokens.
+    pub fn selection(&self) -> &Selection {
+        &self.state.selection
+    }
+    /// The messages on show, oldest first.
+    pub fn notices(&self) -> impl Iterator<Item = &str> {
+        self.state.notices.texts()
+    }
+    /// The view on show.
+    pub fn tab(&self) -> Tab {
+        self.state.tab
+    }
+
+    /// Blocks until nothing is outstanding, taking everything in: for tests, which must not wait by the clock.
+    pub fn settle(&mut self) {
+        loop {
+            while let Some(pasted) = self.state.clipboard.wait() {
+                self.take_pasted(pasted);
+            }
+            let mut notices = self.workspace.settle();
+            notices.extend(self.state.models_view.settle(&mut self.workspace));
+            notices
+                .into_iter()
+                .for_each(|notice| self.state.notices.push(notice));
+            if !self.workspace.is_busy() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, kind: NoticeKind, text: String) {
+        self.state.notices.push(Notice { kind, text });
+    }
+
+    pub(super) fn apply_settings(&self, ctx: &egui::Context) {
+        ctx.set_theme(self.settings.theme);
+        // The product is the window's width at scale 1, whatever the scale is now.
+        let width = ctx.content_rect().width() * ctx.zoom_factor();
+        ctx.set_zoom_factor(self.settings.ui_scale.min((width / LEAST_WIDTH).max(1.0)));
+    }
+
+    /// What commands may depend on.
+    pub(super) fn situation(&self) -> Situation {
+        let active = self.workspace.active();
+        let status = self.workspace.engine_status();
+        Situation {
+            has_picture: active.is_some(),
+            picture_count: self.workspace.subjects().len(),
+            token_count: self.token_count(),
+            applied_count: active.map_or(0, |subject| subject.history.applied().len()),
+            undone_count: active.map_or(0, |subject| subject.history.undone().len()),
+            selected_count: self.state.selection.tokens().len(),
+            has_interpolation: self.token_count() > 0 && self.other_picture().is_some(),
+            has_preview: active.is_some_and(|subject| subject.history.pending().is_some()),
+            has_removed: self.state.removed_count > 0,
+            has_autosave: self.state.has_autosave,
+            tab: self.state.tab,
+            mode: self.state.viewer.mode,
+            shows_library: self.settings.shows_library,
+            shows_inspector: self.settings.shows_inspector,
+            uses_system_dialogs: self.settings.use_system_dialogs,
+            is_cancellable: matches!(status.running, Some(Task::LoadModel(_) | Task::Encode(_)))
+                || self.workspace.export_progress().is_some(),
+        }
+    }
+
+    /// Tokens of the active picture; 0 until it is encoded.
+    pub(super) fn token_count(&self) -> usize {
+        let encoded = self
+            .workspace
+            .active()
+            .and_then(|subject| subject.encoded.as_ref());
+        encoded.map_or(0, |encoded| encoded.state.z.count)
+    }
+
+    /// Takes in what has arrived since the last frame. Never waits.
+    fn take_in(&mut self, ctx: &egui::Context) {
+        for notice in self.workspace.update() {
+            self.state.notices.push(notice);
+        }
+        for notice in self.state.models_view.update(&mut self.workspace) {
+            self.state.notices.push(notice);
+        }
+        for answer in self.state.dialogs.poll() {
+            self.act_on(answer);
+        }
+        while let Some(pasted) = self.state.clipboard.poll() {
+            self.take_pasted(pasted);
+        }
+        if let Some(model) = self.workspace.model() {
+            self.state.selection.limit(model.space.token_count);
+        }
+        if self.settings.quantity != self.state.token_strip.quantity() {
+            self.settings.quantity = self.state.token_strip.quantity();
+        }
+        self.apply_settings(ctx);
+    }
+
+    fn take_pasted(&mut self, pasted: Pasted) {
+        match pasted {
+            Ok(imports) => imports
+                .into_iter()
+                .for_each(|import| self.workspace.import(import)),
+            Err(text) => self.tell(NoticeKind::Warning, text),
+        }
+    }
+
+    /// Files dropped on the window and what was pasted outside of a text field.
+    fn take_gifts(&mut self, ctx: &egui::Context) {
+        let dropped = ctx.input(|input| input.raw.dropped_files.clone());
+        for file in dropped {
+            let path = file.path().to_owned();
+            match self.state.tab {
+                Tab::Models => self.state.models_view.open(path),
+                Tab::Explore => self.workspace.import(Import::Path(path)),
+            }
+        }
+        if ctx.text_edit_focused() {
+            return;
+        }
+        for event in ctx.input(|input| input.events.clone()) {
+            match event {
+                egui::Event::Paste(text) => self.state.clipboard.take_text(text),
+                egui::Event::PasteImage(image) => self.state.clipboard.take_picture(image),
+                _ => {}
+            }
+        }
+    }
+
+    fn keys(&mut self, ctx: &egui::Context, now: &Situation) -> Vec<Command> {
+        if self.state.palette.is_open() {
+            return Vec::new();
+        }
+        let is_escape = ctx.input(|input| input.key_pressed(egui::Key::Escape)) && !ctx.text_edit_focused();
+        if is_escape && !egui::Popup::is_any_open(ctx) && self.state.help.close_one() {
+            ctx.input_mut(|input| input.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
+        }
+        commands::take_shortcuts(ctx, now)
+    }
+
+    fn frame_ui(&mut self, ui: &mut egui::Ui) {
+        let ctx = ui.ctx().clone();
+        self.take_gifts(&ctx);
+        let now = self.situation();
+        let mut commands = self.keys(&ctx, &now);
+        Panel::top("menu bar").show(ui, |ui| {
+            menu::menu_bar_ui(ui, &self.workspace, &mut self.settings, &now, &mut commands);
+        });
+        Panel::bottom("status bar").show(ui, |ui| {
+            status_bar::status_bar_ui(ui, &self.workspace, &mut commands);
+        });
+        let centre = match self.state.tab {
+            Tab::Explore => self.explore_ui(ui, &now, &mut commands),
+            Tab::Models => self.models_ui(ui, &mut commands),
+        };
+        self.overlays_ui(&ctx, centre, &now, &mut commands);
+        for command in commands {
+            self.carry_out(&ctx, command);
+        }
+    }
+
+    /// Draws the main view; returns where its pictures are.
+    fn explore_ui(&mut self, ui: &mut egui::Ui, now: &Situation, commands: &mut Vec<Command>) -> egui::Rect {
+        let Self {
+            workspace,
+            state,
+            settings,
+        } = self;
+        let is_narrow = is_narrow(ui.ctx());
+        let has_selection = !state.selection.is_empty();
+        if settings.shows_library && !(is_narrow && has_selection) {
+            Panel::left("library")
+                .default_size(208.0)
+                .size_range(160.0..=400.0)
+                .show(ui, |ui| {
+                    within(ui, |ui| state.library.ui(ui, workspace, now, commands));
+                });
+        }
+        if settings.shows_inspector && (!is_narrow || has_selection) {
+            Panel::right("inspector")
+                .default_size(336.0)
+                .size_range(304.0..=560.0)
+                .show(ui, |ui| {
+                    within(ui, |ui| inspector_column_ui(ui, workspace, state));
+                });
+        }
+        if workspace.active().is_some() {
+            // In a low window the pictures keep the larger share.
+            let height = TOKENS_SHARE * ui.available_height();
+            Panel::bottom("tokens").show(ui, |ui| {
+                egui::ScrollArea::vertical()
+                    .max_height(height)
+                    .min_scrolled_height(height)
+                    .auto_shrink([false, true])
+                    .show(ui, |ui| {
+                        token_strip::token_strip_ui(
+                            ui,
+                            workspace,
+                            &mut state.selection,
+                            &mut state.token_strip,
+                        );
+                        ui.separator();
+                        let interpolation = &mut state.interpolation;
+                        interpolation::interpolation_ui(ui, workspace, &state.selection, interpolation);
+                    });
+            });
+        }
+        let centre = CentralPanel::default().show(ui, |ui| {
+            state.viewer.ui(ui, &layers::layers(workspace));
+        });
+        centre.response.rect
+    }
+
+    fn models_ui(&mut self, ui: &mut egui::Ui, commands: &mut Vec<Command>) -> egui::Rect {
+        let Self { workspace, state, .. } = self;
+        let centre = CentralPanel::default()
+            .frame(egui::Frame::NONE)
+            .show(ui, |ui| state.models_view.ui(ui, workspace, commands));
+        centre.response.rect
+    }
+
+    /// What floats above the panels.
+    fn overlays_ui(
+        &mut self,
+        ctx: &egui::Context,
+        centre: egui::Rect,
+        now: &Situation,
+        commands: &mut Vec<Command>,
+    ) {
+        let corner = centre.right_bottom() - egui::vec2(12.0, 12.0);
+        commands.extend(self.state.notices.ui(ctx, corner));
+        self.state.help.ui(ctx);
+        if let Some(answer) = self.state.dialogs.ui(ctx) {
+            self.act_on(answer);
+        }
+        let samples = self.state.library.samples();
+        match self.state.palette.ui(ctx, &self.workspace, samples, now) {
+            Some(Choice::Command(command)) => commands.push(command),
+            Some(Choice::Picture(id)) => self.workspace.set_active(id),
+            Some(Choice::Sample(path)) => library::open_sample(&mut self.workspace, &path),
+            None => {}
+        }
+        let hovering = ctx.input(|input| input.raw.hovered_files.len());
+        if hovering > 0 {
+            drop_target_ui(ctx, self.state.tab, hovering);
+        }
+    }
+}
+
+/// Whether there is room for one side panel only: then it is the inspector while tokens are selected, else the library.
+pub(super) fn is_narrow(ctx: &egui::Context) -> bool {
+    ctx.content_rect().width() < NARROW_WIDTH
+}
+
+fn inspector_column_ui(ui: &mut egui::Ui, workspace: &mut Workspace, state: &mut UiState) {
+    let history = egui::Frame::NONE.inner_margin(egui::Margin::symmetric(0, 4));
+    Panel::bottom("history")
+        .resizable(true)
+        .default_size(160.0)
+        .size_range(96.0..=400.0)
+        .frame(history)
+        .show(ui, |ui| inspector::history_ui(ui, workspace));
+    CentralPanel::default().frame(egui::Frame::NONE).show(ui, |ui| {
+        inspector::inspector_ui(ui, workspace, &mut state.selection, &mut state.inspector);
+    });
+}
+
+/// Draws in all the space that is left and takes exactly that: contents that are too wide are cut off, where a panel
+/// would grow with them from frame to frame.
+fn within(ui: &mut egui::Ui, contents: impl FnOnce(&mut egui::Ui)) {
+    let rect = ui.available_rect_before_wrap();
+    let mut inner = ui.new_child(egui::UiBuilder::new().max_rect(rect));
+    inner.shrink_clip_rect(rect.expand2(egui::vec2(4.0, 0.0)));
+    contents(&mut inner);
+    ui.allocate_rect(rect, egui::Sense::hover());
+}
+
+/// Says over the whole window what dropping would do.
+fn drop_target_ui(ctx: &egui::Context, tab: Tab, count: usize) {
+    let rect = ctx.content_rect();
+    let layer = egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop target"));
+    let painter = ctx.layer_painter(layer);
+    let style = ctx.global_style();
+    let visuals = &style.visuals;
+    painter.rect_filled(rect, 0.0, visuals.extreme_bg_color.gamma_multiply(0.85));
+    let stroke = egui::Stroke::new(2.0, visuals.hyperlink_color);
+    painter.rect_stroke(rect.shrink(16.0), 8.0, stroke, egui::StrokeKind::Inside);
+    let text = match (tab, count) {
+        (Tab::Models, _) => "Drop to open this model".to_owned(),
+        (Tab::Explore, 1) => "Drop to add it to the library".to_owned(),
+        (Tab::Explore, count) => format!("Drop to add {count} files to the library"),
+    };
+    let font = egui::TextStyle::Heading.resolve(&style);
+    painter.text(
+        rect.center(),
+        egui::Align2::CENTER_CENTER,
+        text,
+        font,
+        visuals.strong_text_color(),
+    );
+}
+
+impl eframe::App for SoftscopeApp {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.take_in(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.frame_ui(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::set_value(storage, STORAGE_KEY, &self.settings);
+    }
+}

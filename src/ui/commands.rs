@@ -1,0 +1,441 @@
+//! Everything a person can ask the window for, in one table: menus, shortcuts, palette and help are all read from it.
+//! What a command does is in [`super::actions`].
+
+use super::app::Tab;
+use super::viewer::CompareMode;
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+const fn plain(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::NONE, key)
+}
+const fn shift(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::SHIFT, key)
+}
+const fn ctrl(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND, key)
+}
+const fn ctrl_shift(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), key)
+}
+
+/// Where a command is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// Reading and writing files.
+    File,
+    /// Edits, undo and the selection.
+    Edit,
+    /// What is shown, and how large.
+    View,
+    /// The tokenizer.
+    Model,
+    /// Explanations.
+    Help,
+}
+
+impl Group {
+    /// Every group, in the order of the menu bar.
+    pub const ALL: [Self; 5] = [Self::File, Self::Edit, Self::View, Self::Model, Self::Help];
+
+    /// The title of the menu.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::File => "File",
+            Self::Edit => "Edit",
+            Self::View => "View",
+            Self::Model => "Model",
+            Self::Help => "Help",
+        }
+    }
+}
+
+/// What a command needs before it makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    Picture,
+    OtherPicture,
+    Encoded,
+    Interpolation,
+    Applied,
+    Undone,
+    Selection,
+    EditedSelection,
+    Removed,
+    Autosave,
+    Running,
+}
+
+impl Need {
+    /// Why the command cannot run now, as advice; `None` when it can.
+    fn refusal(self, now: &Situation) -> Option<&'static str> {
+        let (is_met, advice) = match self {
+            Self::Nothing => (true, ""),
+            Self::Picture => (now.has_picture, "Open a picture first."),
+            Self::OtherPicture => (now.picture_count > 1, "Add a second picture first."),
+            Self::Encoded => (now.token_count > 0, "Wait until a picture is encoded."),
+            Self::Interpolation => (
+                now.has_interpolation,
+                "Choose a second picture in the interpolation panel first.",
+            ),
+            Self::Applied => (now.applied_count > 0, "Nothing has been edited."),
+            Self::Undone => (now.undone_count > 0, "Nothing has been undone."),
+            // Esc ends what is under the hand first.
+            Self::Selection => (
+                now.selected_count > 0 && !now.has_preview,
+                "No token is selected.",
+            ),
+            Self::EditedSelection => (
+                now.selected_count > 0 && now.applied_count > 0,
+                "Select a token that was edited.",
+            ),
+            Self::Removed => (now.has_removed, "No picture has been removed."),
+            Self::Autosave => (now.has_autosave, "The last run left nothing unsaved."),
+            Self::Running => (now.is_cancellable, "Nothing is running."),
+        };
+        (!is_met).then_some(advice)
+    }
+}
+
+/// What commands may depend on, gathered once a frame.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Situation {
+    /// A picture is active.
+    pub has_picture: bool,
+    /// Pictures in the library.
+    pub picture_count: usize,
+    /// Tokens of the active picture; 0 until it is encoded.
+    pub token_count: usize,
+    /// Edits on the active picture.
+    pub applied_count: usize,
+    /// Edits of the active picture that redo would bring back.
+    pub undone_count: usize,
+    /// Tokens selected.
+    pub selected_count: usize,
+    /// A second picture to interpolate to is known.
+    pub has_interpolation: bool,
+    /// An edit is under the hand and not yet a step.
+    pub has_preview: bool,
+    /// A removed picture can be brought back.
+    pub has_removed: bool,
+    /// The last run ended without being saved, and has not been brought back.
+    pub has_autosave: bool,
+    /// A model load or an encode is running or waiting.
+    pub is_cancellable: bool,
+    /// The view on show.
+    pub tab: Tab,
+    /// How pictures are compared.
+    pub mode: CompareMode,
+    /// The library is on show.
+    pub shows_library: bool,
+    /// The inspector is on show.
+    pub shows_inspector: bool,
+    /// Paths are asked for through the system's dialogs.
+    pub uses_system_dialogs: bool,
+}
+
+macro_rules! commands {
+    ($($command:ident: $group:ident, $need:ident, $name:literal, $tooltip:literal, [$($shortcut:expr),*];)*) => {
+        /// Everything a person can ask the window for.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Command {
+            $(#[doc = $tooltip] $command,)*
+        }
+
+        impl Command {
+            /// Every command, in the order of the menus.
+            pub const ALL: &[Self] = &[$(Self::$command,)*];
+
+            /// The menu entry. Ends in "…" when the command asks something before it acts.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$command => $name,)*
+                }
+            }
+            /// What it does, in a sentence.
+            pub fn tooltip(self) -> &'static str {
+                match self {
+                    $(Self::$command => $tooltip,)*
+                }
+            }
+            /// Its shortcuts; the first is the one shown in menus.
+            pub fn shortcuts(self) -> &'static [KeyboardShortcut] {
+                match self {
+                    $(Self::$command => const { &[$($shortcut),*] },)*
+                }
+            }
+            /// The menu it is listed in.
+            pub fn group(self) -> Group {
+                match self {
+                    $(Self::$command => Group::$group,)*
+                }
+            }
+            fn need(self) -> Need {
+                match self {
+                    $(Self::$command => Need::$need,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    OpenPictures: File, Nothing, "Open pictures…", "Adds picture files, recipe pictures or token files to the library. Dropping files on the window does the same.", [ctrl(Key::O)];
+    AddPath: File, Nothing, "Add from a path", "Puts the cursor into the path field of the library: type or paste a file or a folder.", [ctrl(Key::L)];
+    PastePicture: File, Nothing, "Paste picture", "Adds the picture on the clipboard, or the picture file whose path is there.", [ctrl(Key::V)];
+    OpenSession: File, Nothing, "Open session…", "Replaces what is open by a saved session: all pictures with their edits.", [ctrl_shift(Key::O)];
+    RestoreAutosave: File, Autosave, "Restore last run", "Brings back the pictures and edits of the last run, which ended without being saved.", [];
+    ForgetAutosave: File, Autosave, "Forget last run", "Deletes the pictures and edits of the last run, which ended without being saved.", [];
+    SaveSession: File, Picture, "Save session", "Saves all pictures with their edits to one file.", [ctrl(Key::S)];
+    SaveSessionAs: File, Picture, "Save session as…", "Saves all pictures with their edits under a new name.", [ctrl_shift(Key::S)];
+    ExportPicture: File, Encoded, "Export edited picture…", "Writes the edited picture as PNG or JPEG with its recipe inside: opening it again restores every edit.", [ctrl(Key::E)];
+    ExportSheet: File, Encoded, "Export comparison sheet…", "Writes original, reconstruction, edited picture and difference with their metrics as one PNG.", [ctrl_shift(Key::E)];
+    ExportRecipe: File, Encoded, "Export recipe…", "Writes the list of edits as JSON, for the edit command.", [];
+    ExportTokens: File, Encoded, "Export tokens…", "Writes the edited tokens z [1, L, D] as safetensors, for the decode command.", [];
+    ExportGif: File, Interpolation, "Interpolation as GIF…", "Writes the interpolation to the second picture as an endless GIF (256 colours a frame).", [];
+    ExportApng: File, Interpolation, "Interpolation as animated PNG…", "Writes the interpolation to the second picture as a lossless animated PNG.", [];
+    ExportFrames: File, Interpolation, "Interpolation as frames…", "Writes the interpolation to the second picture as a folder of numbered PNG files.", [];
+    ExportStrip: File, Interpolation, "Interpolation as strip…", "Writes the interpolation to the second picture as one PNG, its frames side by side.", [];
+    Quit: File, Nothing, "Quit", "Closes the window. What is open is kept for the next start.", [ctrl(Key::Q)];
+
+    Undo: Edit, Applied, "Undo", "Takes back the last edit of this picture.", [ctrl(Key::Z)];
+    Redo: Edit, Undone, "Redo", "Brings back the edit that was undone last.", [ctrl_shift(Key::Z), ctrl(Key::Y)];
+    ResetTokens: Edit, EditedSelection, "Reset selected tokens", "Sets the selected tokens back to what the encoder gave. Can be undone.", [ctrl(Key::Backspace)];
+    ResetAll: Edit, Applied, "Reset all tokens", "Sets every token back to what the encoder gave. Can be undone.", [ctrl_shift(Key::Backspace)];
+    SelectAll: Edit, Encoded, "Select all tokens", "Selects every token of this picture.", [ctrl(Key::A)];
+    ClearSelection: Edit, Selection, "Clear selection", "Selects no token.", [plain(Key::Escape)];
+    NextToken: Edit, Encoded, "Next token", "Moves the selection to the next token.", [plain(Key::ArrowRight)];
+    PreviousToken: Edit, Encoded, "Previous token", "Moves the selection to the token before.", [plain(Key::ArrowLeft)];
+    ExtendToNext: Edit, Encoded, "Extend to next token", "Stretches the selection by one token to the right.", [shift(Key::ArrowRight)];
+    ExtendToPrevious: Edit, Encoded, "Extend to previous token", "Stretches the selection by one token to the left.", [shift(Key::ArrowLeft)];
+    RemovePicture: Edit, Picture, "Remove picture", "Takes this picture out of the library; its file stays. Can be brought back with its edits.", [plain(Key::Delete)];
+    RestorePicture: Edit, Removed, "Bring back removed picture", "Puts the picture that was removed last back into the library, with its edits.", [ctrl_shift(Key::T)];
+
+    ShowExplore: View, Nothing, "Explore", "Pictures, tokens and edits.", [ctrl(Key::F1)];
+    ShowModels: View, Nothing, "Models", "Models that are installed, and the facts of the loaded one.", [ctrl(Key::F2)];
+    ToggleLibrary: View, Nothing, "Library", "Shows or hides the pictures on the left.", [ctrl(Key::B)];
+    ToggleInspector: View, Nothing, "Inspector", "Shows or hides the selected token and the history on the right.", [ctrl(Key::I)];
+    SideBySide: View, Nothing, "Side by side", "Shows original, reconstruction and edited picture next to each other, under one zoom.", [plain(Key::Num1)];
+    Wipe: View, Nothing, "Wipe", "Shows two pictures on one place, divided by a line to drag.", [plain(Key::Num2)];
+    Flip: View, Nothing, "Flip", "Shows two pictures in turn on one place.", [plain(Key::Num3)];
+    Difference: View, Nothing, "Difference", "Shows how far two pictures are apart, in false colour.", [plain(Key::Num4)];
+    FitView: View, Picture, "Zoom to fit", "Shows the whole picture as large as there is room.", [plain(Key::F), plain(Key::Num0)];
+    ActualSize: View, Picture, "Zoom to 100 %", "Shows one pixel of the picture as one pixel of the screen.", [ctrl(Key::Num1)];
+    NextPicture: View, OtherPicture, "Next picture", "Goes to the next picture of the library.", [plain(Key::PageDown)];
+    PreviousPicture: View, OtherPicture, "Previous picture", "Goes to the picture before in the library.", [plain(Key::PageUp)];
+    EnlargeUi: View, Nothing, "Larger text and buttons", "Scales the whole window up.", [ctrl(Key::Plus), ctrl(Key::Equals)];
+    ReduceUi: View, Nothing, "Smaller text and buttons", "Scales the whole window down.", [ctrl(Key::Minus)];
+    ResetUiScale: View, Nothing, "Normal text and buttons", "Sets the window's scale back to what the screen asks for.", [ctrl(Key::Num0)];
+    ToggleTheme: View, Nothing, "Light or dark", "Switches between the light and the dark theme.", [ctrl(Key::T)];
+    ToggleSystemDialogs: View, Nothing, "Use the system's file dialogs", "When off, Softscope asks for a path in a small window of its own: for systems without a file dialog.", [];
+
+    OpenModel: Model, Nothing, "Open model…", "Loads a checkpoint (.safetensors, .pt, .pth, .bin) that lies beside its config.json. Pictures are encoded again, edits stay.", [ctrl(Key::M)];
+    OpenModelFolder: Model, Nothing, "Open model folder…", "Loads the model in a folder with config.json and model.safetensors.", [];
+    CancelTask: Model, Running, "Cancel running task", "Stops loading the model or encoding pictures.", [ctrl(Key::Period)];
+
+    CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];
+    Shortcuts: Help, Nothing, "Keyboard shortcuts", "Lists every key.", [plain(Key::F1)];
+    About: Help, Nothing, "About Softscope", "Version, the paper and the licence.", [];
+}
+
+impl Command {
+    /// Why it cannot run now, as advice; `None` when it can.
+    pub fn refusal(self, now: &Situation) -> Option<&'static str> {
+        self.need().refusal(now)
+    }
+    /// Whether it can run now.
+    pub fn is_enabled(self, now: &Situation) -> bool {
+        self.refusal(now).is_none()
+    }
+    /// Whether it chooses or switches on what is chosen or on already.
+    pub fn is_on(self, now: &Situation) -> bool {
+        match self {
+            Self::ShowExplore => now.tab == Tab::Explore,
+            Self::ShowModels => now.tab == Tab::Models,
+            Self::SideBySide => now.mode == CompareMode::SideBySide,
+            Self::Wipe => now.mode == CompareMode::Wipe,
+            Self::Flip => now.mode == CompareMode::Flip,
+            Self::Difference => now.mode == CompareMode::Difference,
+            Self::ToggleLibrary => now.shows_library,
+            Self::ToggleInspector => now.shows_inspector,
+            Self::ToggleSystemDialogs => now.uses_system_dialogs,
+            _ => false,
+        }
+    }
+    /// The shortcut shown beside its name, as this system writes it.
+    pub fn shortcut_text(self, ctx: &egui::Context) -> Option<String> {
+        self.shortcuts()
+            .first()
+            .map(|shortcut| ctx.format_shortcut(shortcut))
+    }
+}
+
+/// Keys that walk, press and leave a focused slider, strip or button.
+const KEYS_OF_FOCUS: [Key; 8] = [
+    Key::ArrowLeft,
+    Key::ArrowRight,
+    Key::ArrowUp,
+    Key::ArrowDown,
+    Key::Space,
+    Key::Enter,
+    Key::Backspace,
+    Key::Escape,
+];
+
+/// Takes the commands whose shortcuts were pressed out of the input.
+///
+/// A text field keeps every key while it has the focus, another widget those it is worked with.
+pub(super) fn take_shortcuts(ctx: &egui::Context, now: &Situation) -> Vec<Command> {
+    let has_keys = ctx.input(|input| {
+        input
+            .events
+            .iter()
+            .any(|event| matches!(event, egui::Event::Key { pressed: true, .. }))
+    });
+    if !has_keys || ctx.text_edit_focused() {
+        return Vec::new();
+    }
+    let is_taken = ctx.egui_wants_keyboard_input() || egui::Popup::is_any_open(ctx);
+    let is_ours = |shortcut: &KeyboardShortcut| {
+        !is_taken || shortcut.modifiers.command || !KEYS_OF_FOCUS.contains(&shortcut.logical_key)
+    };
+    let mut keys: Vec<(KeyboardShortcut, Command)> = Command::ALL
+        .iter()
+        .filter(|command| command.is_enabled(now))
+        .flat_map(|&command| {
+            command
+                .shortcuts()
+                .iter()
+                .map(move |&shortcut| (shortcut, command))
+        })
+        .filter(|(shortcut, _)| is_ours(shortcut))
+        .collect();
+    // egui ignores an extra Shift when it matches, so the most specific shortcut has to be asked for first.
+    keys.sort_by_key(|(shortcut, _)| !shortcut.modifiers.shift);
+    let mut commands = Vec::new();
+    ctx.input_mut(|input| {
+        for (shortcut, command) in keys {
+            let presses = input.count_and_consume_key(shortcut.modifiers, shortcut.logical_key);
+            commands.extend(std::iter::repeat_n(command, presses));
+        }
+    });
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn full() -> Situation {
+        Situation {
+            has_picture: true,
+            picture_count: 2,
+            token_count: 32,
+            applied_count: 3,
+            undone_count: 1,
+            selected_count: 2,
+            has_interpolation: true,
+            has_preview: false,
+            has_removed: true,
+            has_autosave: true,
+            is_cancellable: true,
+            ..Situation::default()
+        }
+    }
+
+    #[test]
+    fn names_and_shortcuts_are_unique_and_explained() {
+        let names: HashSet<_> = Command::ALL.iter().map(|command| command.name()).collect();
+        assert_eq!(names.len(), Command::ALL.len());
+        let keys: Vec<_> = Command::ALL
+            .iter()
+            .flat_map(|command| command.shortcuts())
+            .collect();
+        for (index, key) in keys.iter().enumerate() {
+            assert!(!keys[..index].contains(key), "{key:?} is given twice");
+        }
+        for command in Command::ALL {
+            assert!(command.tooltip().ends_with('.'), "{command:?}");
+        }
+    }
+
+    #[test]
+    fn everything_is_enabled_when_all_is_there_and_little_when_nothing_is() {
+        let nothing = Situation::default();
+        for &command in Command::ALL {
+            assert!(command.is_enabled(&full()), "{command:?}");
+            assert_eq!(command.is_enabled(&nothing), command.refusal(&nothing).is_none());
+        }
+        for command in [
+            Command::Undo,
+            Command::ExportPicture,
+            Command::SaveSession,
+            Command::SelectAll,
+        ] {
+            assert!(!command.is_enabled(&nothing), "{command:?}");
+        }
+        assert!(Command::OpenPictures.is_enabled(&nothing));
+        let one = Situation {
+            picture_count: 1,
+            ..full()
+        };
+        assert_eq!(
+            Command::NextPicture.refusal(&one),
+            Some("Add a second picture first.")
+        );
+    }
+
+    fn press(ctx: &egui::Context, modifiers: Modifiers, key: Key) -> Vec<Command> {
+        let input = egui::RawInput {
+            events: vec![egui::Event::Key {
+                key,
+                physical_key: None,
+                pressed: true,
+                repeat: false,
+                modifiers,
+            }],
+            ..Default::default()
+        };
+        let mut taken = Vec::new();
+        ctx.run_ui(input, |ui| taken.extend(take_shortcuts(ui.ctx(), &full())))
+            .drop_without_applying_deltas();
+        taken
+    }
+
+    #[test]
+    fn the_most_specific_shortcut_wins() {
+        let ctx = egui::Context::default();
+        assert_eq!(press(&ctx, Modifiers::COMMAND, Key::Z), [Command::Undo]);
+        assert_eq!(
+            press(&ctx, Modifiers::COMMAND | Modifiers::SHIFT, Key::Z),
+            [Command::Redo]
+        );
+        assert_eq!(
+            press(&ctx, Modifiers::NONE, Key::ArrowRight),
+            [Command::NextToken]
+        );
+        assert_eq!(
+            press(&ctx, Modifiers::SHIFT, Key::ArrowRight),
+            [Command::ExtendToNext]
+        );
+        assert_eq!(press(&ctx, Modifiers::NONE, Key::Num1), [Command::SideBySide]);
+        assert_eq!(press(&ctx, Modifiers::COMMAND, Key::Num1), [Command::ActualSize]);
+    }
+
+    #[test]
+    fn a_text_field_keeps_its_keys() {
+        let ctx = egui::Context::default();
+        for (modifiers, key) in [(Modifiers::NONE, Key::Num1), (Modifiers::COMMAND, Key::Z)] {
+            // Drawn anew before each key: a field that is not drawn loses the focus.
+            let mut text = String::from("1");
+            for _ in 0..2 {
+                let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+                    ui.text_edit_singleline(&mut text).request_focus();
+                });
+                output.drop_without_applying_deltas();
+            }
+            assert_eq!(press(&ctx, modifiers, key), []);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The two windows of the Help menu.
+
+use super::commands::{Command, Group};
+use super::theme;
+
+/// Where the method is described.
+const PAPER: &str = "https://arxiv.org/abs/2412.10958";
+
+/// Which help windows are open.
+#[derive(Default)]
+pub(super) struct Help {
+    /// The list of keys.
+    pub(super) shows_shortcuts: bool,
+    /// Version and paper.
+    pub(super) shows_about: bool,
+}
+
+impl Help {
+    /// Draws the windows that are open.
+    pub(super) fn ui(&mut self, ctx: &egui::Context) {
+        egui::Window::new("Keyboard shortcuts")
+            .open(&mut self.shows_shortcuts)
+            .collapsible(false)
+            .pivot(egui::Align2::CENTER_CENTER)
+            .default_pos(ctx.content_rect().center())
+            .default_width(560.0)
+            .default_height(520.0)
+            .vscroll(true)
+            .show(ctx, shortcuts_ui);
+        egui::Window::new("About Softscope")
+            .open(&mut self.shows_about)
+            .collapsible(false)
+            .pivot(egui::Align2::CENTER_CENTER)
+            .default_pos(ctx.content_rect().center())
+            .resizable(false)
+            .show(ctx, about_ui);
+    }
+    /// Closes the topmost window; false when none was open.
+    pub(super) fn close_one(&mut self) -> bool {
+        std::mem::take(&mut self.shows_about) || std::mem::take(&mut self.shows_shortcuts)
+    }
+}
+
+/// What hands can do that is no command.
+const HANDS: &[(&str, &str)] = &[
+    (
+        "Drag a bar, a value or a slider",
+        "edits the token; one drag is one undo step",
+    ),
+    ("Shift while dragging", "fine steps"),
+    ("Double-click", "back to the original"),
+    (
+        "Click, Ctrl+click, Shift+click a token",
+        "select, add or remove, select a range",
+    ),
+    ("Scroll over a picture", "zooms all pictures"),
+    ("Drag a picture", "moves all pictures"),
+    ("Drop files on the window", "adds them to the library"),
+];
+
+fn shortcuts_ui(ui: &mut egui::Ui) {
+    for group in Group::ALL {
+        ui.label(theme::strong(group.title()));
+        egui::Grid::new(group.title())
+            .num_columns(2)
+            .min_col_width(200.0)
+            .spacing([24.0, 4.0])
+            .show(ui, |ui| {
+                let commands = Command::ALL.iter().filter(|command| command.group() == group);
+                for command in commands.filter(|command| !command.shortcuts().is_empty()) {
+                    ui.label(command.name()).on_hover_text(command.tooltip());
+                    let keys: Vec<String> = command
+                        .shortcuts()
+                        .iter()
+                        .map(|shortcut| ui.ctx().format_shortcut(shortcut))
+                        .collect();
+                    ui.label(theme::muted(keys.join("  or  ")));
+                    ui.end_row();
+                }
+            });
+        ui.add_space(8.0);
+    }
+    ui.label(theme::strong("Mouse"));
+    egui::Grid::new("hands")
+        .num_columns(2)
+        .min_col_width(200.0)
+        .spacing([24.0, 4.0])
+        .show(ui, |ui| {
+            for (hand, effect) in HANDS {
+                ui.label(*hand);
+                ui.label(theme::muted(*effect));
+                ui.end_row();
+            }
+        });
+}
+
+fn about_ui(ui: &mut egui::Ui) {
+    ui.set_width(380.0);
+    ui.label(theme::strong(format!("Softscope {}", env!("CARGO_PKG_VERSION"))));
+    ui.label("A microscope for the latent tokens of SoftVQ-VAE image tokenizers.");
+    ui.add_space(8.0);
+    ui.label("A picture becomes 32 or 64 one-dimensional tokens. Each token is a soft mixture of codewords:");
+    ui.label("w = softmax(sim(h, C) / τ),   z = w C.");
+    ui.label("Softscope shows those weights, lets you change them, and decodes the picture while you do.");
+    ui.add_space(8.0);
+    ui.hyperlink_to(
+        "SoftVQ-VAE: Efficient 1-Dimensional Continuous Tokenizer (arXiv 2412.10958)",
+        PAPER,
+    );
+    ui.label(theme::muted(concat!("Licence: ", env!("CARGO_PKG_LICENSE"))));
+}

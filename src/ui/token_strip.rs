@@ -1,0 +1,517 @@
+//! All tokens of the active picture as a row of cells: coloured by a figure, selected by mouse and keyboard.
+
+mod hull;
+mod layout;
+mod legend;
+
+use super::column;
+use super::glossary::{self, Term};
+use super::selection::Selection;
+use super::shown_tokens::{QuantityCache, ShownTokens, TokenValues, why_no_tokens};
+use super::theme;
+use crate::analysis::{self, TokenQuantity};
+use crate::document::Workspace;
+use egui::{
+    Align2, Color32, CornerRadius, EventFilter, FontId, Id, Key, Modifiers, Rect, Response, RichText,
+};
+use egui::{Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use hull::HullDistances;
+use layout::CellGrid;
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
+
+/// What the strip remembers between frames.
+pub struct TokenStrip {
+    /// What the cells are coloured by.
+    quantity: TokenQuantity,
+    figures: QuantityCache,
+    hull: HullDistances,
+    brush: Option<Brush>,
+    /// Range of the legend when the drag that is under way began.
+    held_range: Option<(TokenQuantity, RangeInclusive<f32>)>,
+    /// The token this strip reported as hovered, so that it takes back only its own report.
+    reported_hover: Option<usize>,
+}
+
+impl Default for TokenStrip {
+    fn default() -> Self {
+        Self {
+            quantity: TokenQuantity::Entropy,
+            figures: QuantityCache::default(),
+            hull: HullDistances::default(),
+            brush: None,
+            held_range: None,
+            reported_hover: None,
+        }
+    }
+}
+
+impl TokenStrip {
+    /// The figure the cells are coloured by.
+    pub fn quantity(&self) -> TokenQuantity {
+        self.quantity
+    }
+    /// Colours the cells by another figure.
+    pub fn set_quantity(&mut self, quantity: TokenQuantity) {
+        self.quantity = quantity;
+    }
+}
+
+/// A range being drawn with the mouse.
+struct Brush {
+    from: usize,
+    /// Selected before, kept when Ctrl is held.
+    kept: BTreeSet<usize>,
+}
+
+const QUANTITIES: [TokenQuantity; 5] = [
+    TokenQuantity::Entropy,
+    TokenQuantity::MaxWeight,
+    TokenQuantity::Norm,
+    TokenQuantity::Edited,
+    TokenQuantity::HullDistance,
+];
+
+/// Name, unit and explanation of a figure.
+fn quantity_words(quantity: TokenQuantity) -> (&'static str, &'static str, Term) {
+    match quantity {
+        TokenQuantity::Entropy => ("entropy", "nats", glossary::ENTROPY),
+        TokenQuantity::MaxWeight => ("max weight", "", glossary::MAX_WEIGHT),
+        TokenQuantity::Norm => ("norm", "", glossary::NORM),
+        TokenQuantity::Edited => ("moved by", "σ", glossary::EDITED),
+        TokenQuantity::HullDistance => ("hull distance", "", glossary::HULL),
+    }
+}
+
+/// Text size of a token's index, and of one with three digits: it has to fit the narrowest cell.
+const INDEX_SIZE: f32 = 10.0;
+const LONG_INDEX_SIZE: f32 = 8.5;
+
+/// Moved less than this, in sigma, a token counts as untouched.
+const UNTOUCHED_SIGMA: f32 = 1e-4;
+
+/// The strip with its legend. Selection and hover go into `selection`.
+pub fn token_strip_ui(ui: &mut Ui, workspace: &Workspace, selection: &mut Selection, strip: &mut TokenStrip) {
+    let Some(tokens) = ShownTokens::of(workspace) else {
+        ui.weak(why_no_tokens(workspace));
+        return;
+    };
+    selection.limit(tokens.count());
+    let is_dragging = workspace
+        .active()
+        .is_some_and(|subject| subject.history.pending().is_some());
+    let quantity = strip.quantity;
+    let values = strip.values(ui, &tokens, quantity, is_dragging);
+    let range = strip.legend_range(&tokens, quantity, &values, is_dragging);
+    strip.legend_ui(ui, &tokens, selection, &values, &range);
+    ui.add_space(2.0);
+    strip.cells_ui(ui, &tokens, selection, &values, &range);
+}
+
+impl TokenStrip {
+    fn values(
+        &mut self,
+        ui: &Ui,
+        tokens: &ShownTokens,
+        quantity: TokenQuantity,
+        is_dragging: bool,
+    ) -> TokenValues {
+        if quantity == TokenQuantity::HullDistance {
+            self.hull.values(ui.ctx(), tokens, is_dragging)
+        } else {
+            self.figures.current(tokens, quantity)
+        }
+    }
+
+    /// Range of the colours. It stays during a drag, so that moving one token does not recolour all others.
+    fn legend_range(
+        &mut self,
+        tokens: &ShownTokens,
+        quantity: TokenQuantity,
+        values: &TokenValues,
+        is_dragging: bool,
+    ) -> RangeInclusive<f32> {
+        if let Some((of, range)) = &self.held_range
+            && is_dragging
+            && *of == quantity
+        {
+            return range.clone();
+        }
+        let range = self.range_of(tokens, quantity, values);
+        self.held_range = Some((quantity, range.clone()));
+        range
+    }
+
+    fn range_of(
+        &mut self,
+        tokens: &ShownTokens,
+        quantity: TokenQuantity,
+        values: &TokenValues,
+    ) -> RangeInclusive<f32> {
+        match quantity {
+            TokenQuantity::Edited => legend::range_from_zero(values, 1.0),
+            TokenQuantity::HullDistance => legend::range_from_zero(values, 1e-3),
+            _ => legend::colour_range(values, &self.figures.original(tokens, quantity)),
+        }
+    }
+
+    fn legend_ui(
+        &mut self,
+        ui: &mut Ui,
+        tokens: &ShownTokens,
+        selection: &Selection,
+        values: &TokenValues,
+        range: &RangeInclusive<f32>,
+    ) {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 8.0;
+            ui.strong(format!("{} tokens", tokens.count()));
+            let (name, unit, term) = quantity_words(self.quantity);
+            let combo = egui::ComboBox::from_id_salt("token strip colour")
+                .selected_text(format!("colour: {name}"))
+                .width(136.0)
+                .show_ui(ui, |ui| {
+                    for quantity in QUANTITIES {
+                        let (name, _, term) = quantity_words(quantity);
+                        let choice = ui.selectable_value(&mut self.quantity, quantity, name);
+                        glossary::explain(choice, term);
+                    }
+                })
+                .response
+                .accessible_name("colour of tokens");
+            glossary::explain(combo, term);
+            let [least, most] = legend::end_texts(range, values, unit);
+            theme::legend_ui(ui, "", least, most);
+            if self.hull.is_working() && self.quantity == TokenQuantity::HullDistance {
+                ui.add(egui::Spinner::new().size(14.0))
+                    .on_hover_text("Computing hull distances");
+            }
+            if let Some(error) = self.hull.error() {
+                ui.colored_label(ui.visuals().error_fg_color, error);
+            }
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                let said = match selection.tokens().len() {
+                    0 => "none selected".to_owned(),
+                    1 => format!("token {} selected", selection.primary().unwrap_or(0)),
+                    many => format!("{many} tokens selected"),
+                };
+                ui.label(RichText::new(said).weak()).on_hover_text(
+                    "Click selects, Ctrl+click adds, Shift+click or a drag takes a range.\n\
+                     Arrow keys walk, Shift+arrows extend, Ctrl+A takes all, Esc clears.",
+                );
+            });
+        });
+    }
+
+    fn cells_ui(
+        &mut self,
+        ui: &mut Ui,
+        tokens: &ShownTokens,
+        selection: &mut Selection,
+        values: &TokenValues,
+        range: &RangeInclusive<f32>,
+    ) {
+        let count = tokens.count();
+        let edited = self.figures.current(tokens, TokenQuantity::Edited);
+        let grid = CellGrid::new(ui.available_width(), count);
+        let (area, _) = ui.allocate_exact_size(grid.size(), Sense::hover());
+        let strip_id = ui.scope_id().with("token strip");
+        let cursor = selection.cursor().unwrap_or(0);
+        let mut hovered = None;
+        let mut focused = None;
+        for token in 0..count {
+            let rect = grid.cell(token).translate(area.min.to_vec2());
+            let id = strip_id.with(token);
+            // One stop of the Tab key for the whole strip: the cursor; arrow keys go on from there.
+            let sense = if token == cursor {
+                Sense::click_and_drag()
+            } else {
+                Sense::CLICK | Sense::DRAG
+            };
+            let response = ui.interact(rect, id, sense);
+            response.widget_info(|| {
+                let is_selected = selection.contains(token);
+                WidgetInfo::selected(
+                    Role::Button,
+                    ui.is_enabled(),
+                    is_selected,
+                    format!("token {token}"),
+                )
+            });
+            self.mouse(ui, &response, token, area, &grid, selection);
+            if response.hovered() || response.contains_pointer() {
+                hovered = Some(token);
+            }
+            if response.has_focus() {
+                focused = Some(id);
+            }
+            if ui.is_rect_visible(rect) {
+                let is_edited = edited
+                    .get(token)
+                    .copied()
+                    .flatten()
+                    .is_some_and(|moved| moved > UNTOUCHED_SIGMA);
+                let cell = Cell {
+                    token,
+                    value: values.get(token).copied().flatten(),
+                    is_edited,
+                    is_selected: selection.contains(token),
+                    is_hovered: selection.hovered == Some(token),
+                    is_cursor: response.has_focus(),
+                    segment: (tokens.segment_count() > 1).then(|| tokens.segment_of(token)),
+                };
+                cell.paint(ui, rect, range);
+            }
+            if self.brush.is_none() {
+                response.on_hover_ui(|ui| self.tooltip_ui(ui, tokens, token));
+            }
+        }
+        if !ui.input(|input| input.pointer.any_down()) {
+            self.brush = None;
+        }
+        self.report_hover(selection, hovered);
+        if let Some(id) = focused {
+            self.keyboard(ui, id, strip_id, &grid, count, selection);
+        }
+    }
+
+    fn mouse(
+        &mut self,
+        ui: &Ui,
+        response: &Response,
+        token: usize,
+        area: Rect,
+        grid: &CellGrid,
+        selection: &mut Selection,
+    ) {
+        let modifiers = ui.input(|input| input.modifiers);
+        if response.clicked() {
+            selection.click(token, modifiers.command, modifiers.shift);
+            ui.memory_mut(|memory| memory.request_focus(response.id));
+        }
+        if response.drag_started() {
+            let kept = if modifiers.command {
+                selection.tokens().clone()
+            } else {
+                BTreeSet::new()
+            };
+            let from = if modifiers.shift {
+                selection.cursor().unwrap_or(token)
+            } else {
+                token
+            };
+            self.brush = Some(Brush { from, kept });
+        }
+        if response.dragged()
+            && let (Some(brush), Some(pointer)) = (&self.brush, response.interact_pointer_pos())
+        {
+            selection.brush(
+                brush.from,
+                grid.nearest(pointer - area.min.to_vec2()),
+                &brush.kept,
+            );
+        }
+    }
+
+    fn keyboard(
+        &self,
+        ui: &Ui,
+        focused: Id,
+        strip_id: Id,
+        grid: &CellGrid,
+        count: usize,
+        selection: &mut Selection,
+    ) {
+        let takes_escape = !selection.is_empty();
+        let filter = EventFilter {
+            horizontal_arrows: true,
+            vertical_arrows: true,
+            escape: takes_escape,
+            ..Default::default()
+        };
+        ui.memory_mut(|memory| memory.set_focus_lock_filter(focused, filter));
+        let columns = grid.columns() as isize;
+        let jump = count as isize;
+        let steps = [
+            (Key::ArrowLeft, -1),
+            (Key::ArrowRight, 1),
+            (Key::ArrowUp, -columns),
+            (Key::ArrowDown, columns),
+            (Key::Home, -jump),
+            (Key::End, jump),
+        ];
+        for (key, step) in steps {
+            for (modifiers, extend) in [(Modifiers::SHIFT, true), (Modifiers::NONE, false)] {
+                let presses = ui.input_mut(|input| input.count_and_consume_key(modifiers, key));
+                for _ in 0..presses {
+                    selection.walk(step, count, extend);
+                }
+            }
+        }
+        if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::A)) {
+            selection.select_all(count);
+        }
+        if takes_escape && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+            selection.clear();
+        }
+        let target = strip_id.with(selection.cursor().unwrap_or(0));
+        if target != focused {
+            ui.memory_mut(|memory| memory.request_focus(target));
+            ui.request_repaint();
+        }
+    }
+
+    fn report_hover(&mut self, selection: &mut Selection, hovered: Option<usize>) {
+        if hovered.is_some() {
+            selection.hovered = hovered;
+        } else if self.reported_hover.is_some() && selection.hovered == self.reported_hover {
+            selection.hovered = None;
+        }
+        self.reported_hover = hovered;
+    }
+
+    fn tooltip_ui(&mut self, ui: &mut Ui, tokens: &ShownTokens, token: usize) {
+        column::make_dense(ui);
+        ui.strong(format!("Token {token} of {}", tokens.count()));
+        egui::Grid::new("token tooltip")
+            .num_columns(2)
+            .spacing([12.0, 2.0])
+            .show(ui, |ui| {
+                let mut row = |name: &str, value: String| {
+                    ui.weak(name);
+                    ui.label(value);
+                    ui.end_row();
+                };
+                if tokens.segment_count() > 1 {
+                    row(
+                        "codebook segment",
+                        format!("{} of {}", tokens.segment_of(token), tokens.segment_count()),
+                    );
+                }
+                match tokens.state.mixture(token) {
+                    Some(mixture) => {
+                        let figures = analysis::mixture_figures(mixture);
+                        row("entropy", format!("{:.2} nats", figures.entropy_nats));
+                        row("effective codewords", format!("{:.1}", figures.perplexity));
+                        if let Some(&(codeword, weight)) = analysis::top_codewords(mixture, 1).first() {
+                            row(
+                                "top codeword",
+                                format!("{}:{codeword}  {weight:.3}", mixture.segment),
+                            );
+                        }
+                    }
+                    None => row("mixture", "none: moved off its codewords".to_owned()),
+                }
+                for quantity in [TokenQuantity::Norm, TokenQuantity::Edited] {
+                    let (name, unit, _) = quantity_words(quantity);
+                    if let Some(value) = self
+                        .figures
+                        .current(tokens, quantity)
+                        .get(token)
+                        .copied()
+                        .flatten()
+                    {
+                        row(name, format!("{value:.3} {unit}").trim_end().to_owned());
+                    }
+                }
+            });
+    }
+}
+
+/// What one cell shows.
+struct Cell {
+    token: usize,
+    value: Option<f32>,
+    is_edited: bool,
+    is_selected: bool,
+    is_hovered: bool,
+    is_cursor: bool,
+    segment: Option<usize>,
+}
+
+impl Cell {
+    fn paint(&self, ui: &Ui, rect: Rect, range: &RangeInclusive<f32>) {
+        let painter = ui.painter();
+        let visuals = ui.visuals();
+        let radius = CornerRadius::same(3);
+        let fill = match self.value {
+            Some(value) => theme::magnitude(share(value, range)),
+            None => visuals.extreme_bg_color,
+        };
+        painter.rect_filled(rect, radius, fill);
+        if self.value.is_none() {
+            painter.rect_stroke(
+                rect,
+                radius,
+                visuals.widgets.noninteractive.bg_stroke,
+                StrokeKind::Inside,
+            );
+        }
+        let ink = readable_on(fill);
+        let font = FontId::new(
+            if self.token < 100 {
+                INDEX_SIZE
+            } else {
+                LONG_INDEX_SIZE
+            },
+            egui::FontFamily::Proportional,
+        );
+        painter.text(rect.center(), Align2::CENTER_CENTER, self.token, font, ink);
+        if let Some(segment) = self.segment {
+            let band = Rect::from_min_max(
+                pos2(rect.left(), rect.bottom() + 1.0),
+                pos2(rect.right(), rect.bottom() + 4.0),
+            );
+            painter.rect_filled(band, 1, theme::segment(segment));
+        }
+        if self.is_edited {
+            painter.circle(rect.right_top() + vec2(-4.0, 4.0), 2.0, ink, Stroke::NONE);
+        }
+        if self.is_hovered && !self.is_selected {
+            let outline = Stroke::new(1.5, visuals.strong_text_color().gamma_multiply(0.7));
+            painter.rect_stroke(rect, radius, outline, StrokeKind::Outside);
+        }
+        if self.is_selected {
+            painter.rect_stroke(
+                rect,
+                radius,
+                Stroke::new(2.0, visuals.strong_text_color()),
+                StrokeKind::Outside,
+            );
+            painter.rect_stroke(
+                rect.shrink(0.5),
+                radius,
+                Stroke::new(1.0, visuals.panel_fill),
+                StrokeKind::Inside,
+            );
+        }
+        if self.is_cursor {
+            let ring = rect.expand(2.0);
+            painter.rect_stroke(
+                ring,
+                4,
+                Stroke::new(1.0, theme::palette(visuals).accent),
+                StrokeKind::Outside,
+            );
+        }
+    }
+}
+
+/// Where `value` lies in `range`, 0..1; the middle of an empty one.
+fn share(value: f32, range: &RangeInclusive<f32>) -> f32 {
+    let width = range.end() - range.start();
+    if width > f32::EPSILON {
+        ((value - range.start()) / width).clamp(0.0, 1.0)
+    } else {
+        0.5
+    }
+}
+
+/// Black or white, whichever reads better on `fill`.
+fn readable_on(fill: Color32) -> Color32 {
+    if fill.intensity() > 0.5 {
+        Color32::from_gray(16)
+    } else {
+        Color32::from_gray(245)
+    }
+}
