@@ -1,0 +1,10 @@
+//! Runs the real program: every command on the goldens' tiny models, on the model and the pictures that ship, and on
+//! input that is wrong.
+
+// A test stops at the first surprise, in its helpers too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod commands;
+mod errors;
+mod goldens;
+mod support;

@@ -1,0 +1,278 @@
+//! Models of real size with formula weights, at the contract's figures. They take memory and minutes, so they run
+//! only when asked for: `cargo nextest run --release --profile full`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)] // a test stops at the first surprise
+
+mod support;
+
+use candle_core::{DType, Device, IndexOp, Tensor};
+use softscope::tokenizer::{ModelFiles, NoHook, PassHook, Stage, Tokenizer, TokenizerError};
+use std::collections::HashMap;
+use support::formula::{key_hash, read_recipes, unit, write_safetensors};
+use support::{Golden, decode, differing_bytes, recon_bytes, relative_rms, shared, values};
+
+const TOKENS: f64 = 2e-4;
+const DEC: f64 = 5e-4;
+const DIFFERING_BYTES: f64 = 0.005;
+/// Statistics of a stage, relative to its standard deviation.
+const STAGE: f64 = 5e-4;
+const CLEAR_MARGIN: f64 = 1e-4;
+
+#[test]
+fn formula_matches_its_test_vectors() {
+    let Some(path) = shared("goldens/formula_test_vectors.json") else {
+        return;
+    };
+    let vectors: Vec<serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert!(!vectors.is_empty());
+    for vector in vectors {
+        let hash = key_hash(vector["salt"].as_str().unwrap(), vector["key"].as_str().unwrap());
+        assert_eq!(format!("{hash:016x}"), vector["fnv1a64"].as_str().unwrap());
+        let u = unit(hash, vector["index"].as_u64().unwrap());
+        // serde_json may read a number one unit in the last place off.
+        assert!((u - vector["u"].as_f64().unwrap()).abs() <= f64::EPSILON);
+        assert_eq!(
+            (2.0 * u - 1.0) as f32,
+            vector["f32_offset0_amp1"].as_f64().unwrap() as f32
+        );
+    }
+}
+
+/// Keeps what the full sets store of each block: mean, standard deviation, some tokens of the first picture.
+#[derive(Default)]
+struct BlockFigures {
+    means: HashMap<&'static str, Vec<f64>>,
+    deviations: HashMap<&'static str, Vec<f64>>,
+    first_block: HashMap<&'static str, Tensor>,
+    last_block: HashMap<&'static str, Tensor>,
+}
+
+impl PassHook for BlockFigures {
+    fn after(&mut self, stage: Stage, output: &Tensor) -> Result<(), TokenizerError> {
+        let (side, index) = match stage {
+            Stage::EncoderBlock(index) => ("enc", index),
+            Stage::DecoderBlock(index) => ("dec", index),
+            _ => return Ok(()),
+        };
+        let all = values(output);
+        let mean = all.iter().sum::<f64>() / all.len() as f64;
+        let variance = all.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (all.len() - 1) as f64;
+        self.means.entry(side).or_default().push(mean);
+        self.deviations.entry(side).or_default().push(variance.sqrt());
+        let first_picture = output.i(0)?.contiguous()?;
+        if index == 0 {
+            self.first_block.insert(side, first_picture.clone());
+        }
+        self.last_block.insert(side, first_picture);
+        Ok(())
+    }
+}
+
+impl BlockFigures {
+    fn check(&self, golden: &Golden, side: &'static str) {
+        let expected_deviations = values(golden.get(&format!("stage.{side}.block_std")));
+        let expected_means = values(golden.get(&format!("stage.{side}.block_mean")));
+        assert_eq!(self.means[side].len(), expected_means.len());
+        for (index, deviation) in expected_deviations.iter().enumerate() {
+            let mean_error = (self.means[side][index] - expected_means[index]).abs() / deviation;
+            let deviation_error = (self.deviations[side][index] - deviation).abs() / deviation;
+            assert!(
+                mean_error < STAGE && deviation_error < STAGE,
+                "{side} block {index}: mean off by {mean_error}, deviation by {deviation_error}"
+            );
+        }
+        let row = |picture: &Tensor, at: usize| picture.narrow(0, at, 1).unwrap();
+        let (first, last) = (&self.first_block[side], &self.last_block[side]);
+        let end = first.dim(0).unwrap() - 1;
+        for (name, found) in [
+            ("block0_last_token", row(first, end)),
+            ("block_last_last_token", row(last, end)),
+            ("block_last_first_token", row(last, 0)),
+        ] {
+            let error = relative_rms(&found, golden.get(&format!("stage.{side}.{name}")));
+            assert!(error < STAGE, "{side} {name}: off by {error:e}");
+        }
+    }
+}
+
+fn check(name: &str) {
+    let Some(golden) = Golden::full(name) else { return };
+    let recipes = read_recipes(&golden.folder);
+    let folder = tempfile::tempdir().unwrap();
+    let files = ModelFiles {
+        weights: folder.path().join("model.safetensors"),
+        ..golden.files.clone()
+    };
+    write_safetensors(&recipes, name, &files.weights);
+    let tokenizer = load_within_memory(&files);
+
+    let mut figures = BlockFigures::default();
+    let encoding = tokenizer.encode(&golden.x(), &mut figures).unwrap();
+    figures.check(&golden, "enc");
+    let dec = tokenizer.decode(golden.get("z"), &mut figures).unwrap();
+    figures.check(&golden, "dec");
+
+    for (what, found) in [("h", &encoding.h), ("z", &encoding.z)] {
+        let error = relative_rms(found, golden.get(what));
+        println!("{name} {what}: relative RMS {error:e}");
+        assert!(error < TOKENS, "{what}: relative RMS {error:e}");
+    }
+    check_top_weights(&golden, &encoding.weights);
+
+    let first = dec.i(0..1).unwrap();
+    let error = relative_rms(&first, golden.get("dec"));
+    println!("{name} dec: relative RMS {error:e}");
+    assert!(error < DEC, "dec: relative RMS {error:e}");
+    let share = differing_bytes(&recon_bytes(&first), golden.get("u8_recon"));
+    println!("{name}: {share} of the bytes differ");
+    assert!(share < DIFFERING_BYTES, "{share} of the bytes differ");
+    check_reconstruction_error(&golden, &dec);
+    check_edits(&golden, &tokenizer);
+}
+
+fn check_top_weights(golden: &Golden, weights: &Tensor) {
+    let (expected_top, expected_index) = (
+        golden.get("softvq.top8_prob"),
+        golden.get("softvq.top8_index").to_dtype(DType::U32).unwrap(),
+    );
+    let found = weights
+        .contiguous()
+        .unwrap()
+        .gather(&expected_index.contiguous().unwrap(), 2)
+        .unwrap();
+    let error = relative_rms(&found, expected_top);
+    assert!(error < TOKENS, "top weights: relative RMS {error:e}");
+    let argmax: Vec<u32> = weights
+        .argmax(2)
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .to_vec1()
+        .unwrap();
+    let (top, index) = (values(expected_top), values(&expected_index));
+    let mut compared = 0;
+    for (token, found) in argmax.iter().enumerate() {
+        if top[8 * token] - top[8 * token + 1] > CLEAR_MARGIN {
+            assert_eq!(f64::from(*found), index[8 * token], "arg-max of token {token}");
+            compared += 1;
+        }
+    }
+    assert!(
+        compared > argmax.len() / 2,
+        "hardly any token had a clear arg-max"
+    );
+}
+
+fn check_reconstruction_error(golden: &Golden, dec: &Tensor) {
+    let x = golden.x();
+    for (index, expected) in values(golden.get("recon_mse")).into_iter().enumerate() {
+        let difference = (dec.i(index).unwrap() - x.i(index).unwrap()).unwrap();
+        let found = values(&difference.sqr().unwrap().mean_all().unwrap())[0];
+        assert!(
+            (found - expected).abs() < DEC * expected,
+            "MSE of picture {index}: {found}, expected {expected}"
+        );
+    }
+}
+
+fn check_edits(golden: &Golden, tokenizer: &Tokenizer) {
+    let z = golden.get("z");
+    let first = z.i(0..1).unwrap();
+    let rows: Vec<Tensor> = (0..z.dim(1).unwrap())
+        .map(|at| {
+            first
+                .narrow(
+                    1,
+                    [at, 20, 3][usize::from(at == 3) + 2 * usize::from(at == 20)],
+                    1,
+                )
+                .unwrap()
+        })
+        .collect();
+    let swapped = decode(tokenizer, &Tensor::cat(&rows, 1).unwrap());
+    let change = (swapped - golden.get("dec")).unwrap();
+    let found = values(&change.sqr().unwrap().mean_all().unwrap())[0].sqrt();
+    let expected = values(golden.get("edit.swap_3_20.delta_rms"))[0];
+    assert!(
+        (found - expected).abs() < 2e-3 * expected,
+        "change by the swap: {found}, expected {expected}"
+    );
+
+    let Some(expected) = golden.io.get("edit.lerp_0.3.u8_recon") else {
+        return;
+    };
+    let second = z.i(1..2).unwrap();
+    let mixed = ((first * 0.7).unwrap() + (second * 0.3).unwrap()).unwrap();
+    let dec = decode(tokenizer, &mixed);
+    assert!(differing_bytes(&recon_bytes(&dec), expected) < DIFFERING_BYTES);
+    let all = values(&dec);
+    let mean = all.iter().sum::<f64>() / all.len() as f64;
+    assert!((mean - values(golden.get("edit.lerp_0.3.mean"))[0]).abs() < DEC);
+}
+
+/// Loads a model and checks that no more than 1.2 times its weights were resident at any moment.
+fn load_within_memory(files: &ModelFiles) -> Tokenizer {
+    let weights = std::fs::metadata(&files.weights).unwrap().len();
+    let before = support::memory::reset_peak();
+    let tokenizer = Tokenizer::load(files, &Device::Cpu, DType::F32, &mut |_, _| true).unwrap();
+    if let Some(before) = before {
+        let added = support::memory::peak_bytes().unwrap().saturating_sub(before);
+        let ratio = added as f64 / weights as f64;
+        println!("{}: the load's peak is {ratio:.3} of the weights", files.name);
+        assert!(ratio < 1.2, "the load's peak is {ratio} of the weights");
+    }
+    tokenizer
+}
+
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "full size: cargo nextest run --release --profile full"
+)]
+fn b1_softvq_l_64() {
+    check("b1_softvq_l_64");
+}
+
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "full size: cargo nextest run --release --profile full"
+)]
+fn b2_softvq_b_32() {
+    check("b2_softvq_b_32");
+}
+
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "full size: cargo nextest run --release --profile full"
+)]
+fn b3_softvq_bl_64_512() {
+    check("b3_softvq_bl_64_512");
+}
+
+/// Holds a bf16 decode of the large model against f32.
+#[test]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "full size: cargo nextest run --release --profile full"
+)]
+fn b2_in_bf16_is_close() {
+    let Some(golden) = Golden::full("b2_softvq_b_32") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let files = ModelFiles {
+        weights: folder.path().join("model.safetensors"),
+        ..golden.files.clone()
+    };
+    write_safetensors(&read_recipes(&golden.folder), "b2_softvq_b_32", &files.weights);
+    let tokenizer = support::load(&files, DType::BF16);
+    let z = golden.get("z").i(0..1).unwrap();
+    let found = recon_bytes(&tokenizer.decode(&z, &mut NoHook).unwrap());
+    let expected: Vec<u8> = golden.get("u8_recon").flatten_all().unwrap().to_vec1().unwrap();
+    let psnr = support::psnr(&found, &expected);
+    println!("b2 in bf16: PSNR {psnr:.1} dB");
+    assert!(psnr >= 45.0, "PSNR {psnr}");
+}
