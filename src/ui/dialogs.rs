@@ -487,11 +487,11 @@ mod tests {
         assert_eq!(typed_path("  \"a b.png\" "), PathBuf::from("a b.png"));
         assert_eq!(typed_path("'x.png'"), PathBuf::from("x.png"));
         assert_eq!(
-            typed_path("file:///tmp/a%20b%C3%A9.png"),
-            PathBuf::from("/tmp/a bé.png")
+            typed_path("file:///pictures/a%20b%C3%A9.png"),
+            PathBuf::from("/pictures/a bé.png")
         );
-        assert_eq!(typed_path("file:///tmp/100%.png"), PathBuf::from("/tmp/100%.png"));
-        assert_eq!(typed_path("/tmp/~/x"), PathBuf::from("/tmp/~/x"));
+        assert_eq!(typed_path("file:///pictures/100%.png"), PathBuf::from("/pictures/100%.png"));
+        assert_eq!(typed_path("/pictures/~/x"), PathBuf::from("/pictures/~/x"));
     }
 
     #[test]
