@@ -490,7 +490,10 @@ mod tests {
             typed_path("file:///pictures/a%20b%C3%A9.png"),
             PathBuf::from("/pictures/a bé.png")
         );
-        assert_eq!(typed_path("file:///pictures/100%.png"), PathBuf::from("/pictures/100%.png"));
+        assert_eq!(
+            typed_path("file:///pictures/100%.png"),
+            PathBuf::from("/pictures/100%.png")
+        );
         assert_eq!(typed_path("/pictures/~/x"), PathBuf::from("/pictures/~/x"));
     }
 
