@@ -173,6 +173,35 @@ fn edit_changes_the_picture_and_undo_gives_the_same_bytes_back() {
 }
 
 #[test]
+fn a_drag_faster_than_the_decoder_shows_the_picture_of_each_decode_and_ends_on_the_last() {
+    let Some(mut bench) = Bench::new() else { return };
+    bench.import(1);
+    let before = bench.edited();
+    let preview = |bench: &mut Bench, factor: f32| {
+        bench.workspace.preview_edit(Edit::Scale {
+            tokens: vec![4],
+            factor,
+        });
+    };
+    for factor in [0.9, 0.5, -3.0] {
+        preview(&mut bench, factor);
+    }
+    while bench.edited() == before {
+        let notices = bench.workspace.update();
+        assert!(notices.is_empty(), "{notices:?}");
+        std::thread::yield_now();
+    }
+    let first = bench.edited();
+    bench.quiet();
+    let last = bench.edited();
+    for (factor, shown) in [(0.9, first), (-3.0, last)] {
+        preview(&mut bench, factor);
+        bench.quiet();
+        assert_eq!(bench.edited(), shown, "at {factor}");
+    }
+}
+
+#[test]
 fn a_drag_is_one_step_and_a_hover_none() {
     let Some(mut bench) = Bench::new() else { return };
     bench.import(1);

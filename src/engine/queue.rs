@@ -2,7 +2,7 @@
 //! keeps one [`Queue`] behind its lock.
 
 use super::protocol::{EngineStatus, Event, Request, Stamp, SubjectId, ViewId};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -62,13 +62,6 @@ struct Running {
     interruption: Option<Interruption>,
 }
 
-impl Running {
-    /// Whether giving up now saves more than it wastes.
-    fn is_early(&self) -> bool {
-        self.signals.fraction().is_none_or(|fraction| fraction < 0.5)
-    }
-}
-
 /// How a task ended.
 pub(super) enum Outcome {
     Done(Event),
@@ -87,9 +80,6 @@ pub(super) struct Queue {
     /// At most one a subject, in order of submission.
     encodes: VecDeque<Ticket>,
     running: Option<Running>,
-    /// Views whose last started decode was given up for a newer one: their next one is not, or a drag whose requests
-    /// come faster than one decode takes would show nothing until it ends.
-    owed: HashSet<ViewId>,
     events: VecDeque<Event>,
 }
 
@@ -138,8 +128,7 @@ impl Queue {
     }
 
     fn submit_decode(&mut self, view: ViewId, ticket: Ticket) {
-        let is_early = self.running.as_ref().is_some_and(Running::is_early);
-        if decodes(self.running_request(), view) && is_early && self.owed.insert(view) {
+        if decodes(self.running_request(), view) {
             self.interrupt(Interruption::Replaced);
         }
         replace_or_push(&mut self.decodes, ticket, |waiting| decodes(Some(waiting), view));
@@ -204,20 +193,16 @@ impl Queue {
         else {
             return false;
         };
-        let replaced = interruption == Some(Interruption::Replaced);
-        if let (Request::Decode { view, .. }, false) = (&ticket.request, replaced) {
-            self.owed.remove(view);
-        }
         match (outcome, interruption) {
             (_, Some(Interruption::Cancelled)) => self.events.push_back(cancelled(&ticket)),
-            (Outcome::Done(event), _) if !(replaced && matches!(ticket.request, Request::Encode { .. })) => {
+            (_, Some(Interruption::Replaced)) => {}
+            (Outcome::Done(event), _) => {
                 if matches!(ticket.request, Request::LoadModel(_)) {
                     self.drop_work_before(ticket.stamp);
                 }
                 self.events.push_back(event);
                 return true;
             }
-            (_, Some(Interruption::Replaced)) => {}
             (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
             (Outcome::Failed(message), _) => {
                 let task = ticket.request.task();
@@ -227,7 +212,7 @@ impl Queue {
                     message,
                 });
             }
-            (Outcome::Stopped | Outcome::Done(_), _) => self.events.push_back(cancelled(&ticket)),
+            (Outcome::Stopped, _) => self.events.push_back(cancelled(&ticket)),
         }
         false
     }
@@ -265,7 +250,6 @@ impl Queue {
             *waiting = kept;
             self.events.extend(void.iter().map(cancelled));
         }
-        self.owed.clear();
     }
 
     /// Answers a request that nobody will carry out.

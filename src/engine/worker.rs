@@ -66,9 +66,9 @@ impl Engine {
         Self { shared, thread }
     }
 
-    /// Never waits. A newer decode of a view replaces a waiting one and cancels a running one between blocks, for the
-    /// sake of a steady picture with two bounds: not one that is half done, and not two in a row. So a drag whose
-    /// requests come faster than the decoder still shows pictures. A newer encode of a subject replaces any older one.
+    /// Never waits. A newer decode of a view, or encode of a subject, replaces a waiting one and cancels a running one
+    /// between blocks; what the older one made after all is dropped. Who wants to see each picture of a drag asks for the
+    /// next one when the last is there.
     pub fn submit(&self, request: Request) -> Stamp {
         let mut state = self.shared.lock();
         if self.thread.is_none() {
