@@ -4,6 +4,7 @@
 //! `tokenizer`, `generator` <- `latent`, `analysis`, `picture` <- `engine` <- `document` <- `ui`, `cli`.
 
 pub mod analysis;
+pub mod bench;
 pub mod cli;
 pub mod document;
 pub mod engine;

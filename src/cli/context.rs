@@ -19,11 +19,16 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(global: GlobalArgs) -> Self {
-        Self {
+    pub(crate) fn new(global: GlobalArgs, takes_several_models: bool) -> Result<Self, CliError> {
+        if global.model.len() > 1 && !takes_several_models {
+            return Err(CliError::usage(
+                "--model is given more than once; this command takes one model",
+            ));
+        }
+        Ok(Self {
             global,
             places: Places::find(),
-        }
+        })
     }
 
     pub(crate) fn places(&self) -> &Places {
@@ -35,7 +40,16 @@ impl Context {
     }
 
     pub(crate) fn model_name(&self) -> Option<&str> {
-        self.global.model.as_deref()
+        self.global.model.first().map(String::as_str)
+    }
+
+    /// Every model that `--model` names, or the one that ships.
+    pub(crate) fn all_model_files(&self) -> Result<Vec<ModelFiles>, CliError> {
+        if self.global.model.is_empty() {
+            return Ok(vec![self.model_files()?]);
+        }
+        let names = self.global.model.iter();
+        names.map(|name| Ok(self.places.resolve_model(name)?)).collect()
     }
 
     /// The model that `--model` names, or the one that ships.

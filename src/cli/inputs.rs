@@ -265,7 +265,7 @@ pub(crate) fn read_states(
     })
 }
 
-/// The tokens of one picture; a file with several needs a number after `#`.
+/// The tokens of one picture; of a file with several the one whose number stands after `#`, else the first, with a note.
 pub(crate) fn read_state(
     runner: &Runner,
     input: &Path,
@@ -275,11 +275,17 @@ pub(crate) fn read_state(
     let (path, number) = split_number(input);
     let mut states = read_states(runner, &path, fit, progress)?.states;
     let count = states.len();
-    match number {
-        None if count > 1 => Err(CliError::SeveralPictures { path, count }),
-        Some(index) if index >= count => Err(CliError::NoSuchPicture { path, index, count }),
-        number => Ok(states.swap_remove(number.unwrap_or(0))),
+    if number.is_none() && count > 1 {
+        let path = path.display();
+        progress.note(&format!(
+            "{path} holds {count} pictures; the first is taken. `{path}#1` is the next one"
+        ));
     }
+    let index = number.unwrap_or(0);
+    if index >= count {
+        return Err(CliError::NoSuchPicture { path, index, count });
+    }
+    Ok(states.swap_remove(index))
 }
 
 /// The tokens of the model's square of one picture.

@@ -3,6 +3,7 @@
 //! Results go to stdout (a table, or one JSON object with `--json`); progress and notes go to stderr. The exit code is 0
 //! when done, 2 for wrong usage, 1 for anything else, with one message on stderr.
 
+mod bench;
 mod compare;
 mod context;
 mod decode;
@@ -63,6 +64,8 @@ enum Command {
     Interpolate(interpolate::Args),
     /// Distances between two pictures, or between models on one picture
     Compare(compare::Args),
+    /// How fast models are here: time and rate of each stage, latency of a drag
+    Bench(bench::Args),
     /// The models at hand, and whether a checkpoint fits
     Models(models::Args),
 }
@@ -94,7 +97,8 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), CliError> {
-    let context = Context::new(cli.global);
+    let takes_several_models = matches!(cli.command, Some(Command::Bench(_)));
+    let context = Context::new(cli.global, takes_several_models)?;
     let Some(command) = cli.command else {
         return window::run(&context, cli.files);
     };
@@ -112,6 +116,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Edit(args) => edit::run(&context, &args),
         Command::Interpolate(args) => interpolate::run(&context, &args),
         Command::Compare(args) => compare::run(&context, &args),
+        Command::Bench(args) => bench::run(&context, &args),
         Command::Models(args) => models::run(&context, &args),
     }
 }

@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 pub(crate) struct GlobalArgs {
     /// Name of a model at hand (see `softscope models list`), folder, checkpoint file or hub id; the shipped one if not given
     #[arg(long, global = true, value_name = "M")]
-    pub(crate) model: Option<String>,
+    pub(crate) model: Vec<String>,
     /// Where the model runs
     #[arg(long, global = true, value_enum, default_value_t = DeviceArg::Auto)]
     pub(crate) device: DeviceArg,

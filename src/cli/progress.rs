@@ -2,7 +2,7 @@
 
 use crate::engine::Control;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 /// What is over sooner is not worth a bar that flashes up.
@@ -14,6 +14,7 @@ pub(crate) struct Progress {
     bar: ProgressBar,
     started: Instant,
     is_wanted: bool,
+    is_quiet: bool,
     /// The part of the bar that the engine call now running fills, 0..1 each.
     part: std::sync::Mutex<(f32, f32)>,
 }
@@ -29,8 +30,17 @@ impl Progress {
         Self {
             bar,
             started: Instant::now(),
+            is_quiet: !is_wanted,
             is_wanted: is_wanted && std::io::stderr().is_terminal(),
             part: std::sync::Mutex::new((0.0, 1.0)),
+        }
+    }
+
+    /// A line for the person on stderr that does not cut through the bar.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.is_quiet {
+            // Where stderr is closed there is nobody to tell.
+            let _ = self.bar.suspend(|| writeln!(std::io::stderr(), "{text}"));
         }
     }
 

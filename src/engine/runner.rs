@@ -123,6 +123,11 @@ impl Runner {
         &self.model.tokenizer
     }
 
+    /// Runs `work` on the threads this model computes on; on the calling thread where it has none of its own.
+    pub fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.model.run(|_| work())
+    }
+
     /// Pictures of the model's size to their latent states, with `h` and all mixtures, in one batch.
     ///
     /// # Errors

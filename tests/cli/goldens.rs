@@ -131,10 +131,10 @@ fn check_edit(golden: &Golden, edits: &serde_json::Value, key: &str) {
     std::fs::write(&recipe, edits.to_string()).unwrap();
     let tokens = folder.path().join("edited.safetensors");
     let pixels = folder.path().join("pixels.safetensors");
-    let first = format!("{}#0", golden.io.display());
-    run![
+    // The file holds several pictures: the first is meant where no number stands behind it.
+    let edited = run![
         "edit",
-        first,
+        golden.io,
         "--recipe",
         recipe,
         "--out",
@@ -143,6 +143,7 @@ fn check_edit(golden: &Golden, edits: &serde_json::Value, key: &str) {
         golden.model.path()
     ]
     .ok();
+    assert!(edited.stderr.contains("the first is taken"), "{}", edited.stderr);
     run!["decode", tokens, "--out", pixels, "--model", golden.model.path()].ok();
     let io = Tensors::open(&golden.io);
     assert_close(

@@ -1,0 +1,180 @@
+//! How fast a model is here: each stage's time and rate beside what the machine's own matrix products reach, and the
+//! latency of a drag through the worker thread. Every ratio is of figures taken in the same run.
+
+mod drag;
+mod flops;
+mod memory;
+mod peak;
+mod timing;
+
+pub use drag::DragLatency;
+pub use timing::Timing;
+
+use crate::engine::{Control, EngineError, NoControl, Precision, RunOptions, Runner};
+use crate::latent::{Edit, LatentSpace, LatentState};
+use crate::picture::Planar;
+use crate::tokenizer::ModelFiles;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to measure.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Time for each stage; at least [`Effort::LEAST_RUNS`] runs are made however long they take.
+    pub per_stage: Duration,
+    /// Positions of the scripted drag.
+    pub drag_positions: usize,
+}
+
+impl Effort {
+    /// Runs of a stage that are made in any case; the first is not counted, for caches are cold.
+    pub const LEAST_RUNS: usize = 4;
+}
+
+/// What was measured of one stage.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Stage {
+    /// "load", "encode", "decode" or "edit".
+    pub stage: &'static str,
+    /// Its times.
+    #[serde(flatten)]
+    pub timing: Timing,
+    /// Floating-point operations of one run, in units of 10^9 (a multiplication and an addition are two); `None` where the
+    /// stage is not made of products.
+    pub gflop: Option<f64>,
+    /// `gflop` over the best time.
+    pub gflop_per_s: Option<f64>,
+    /// `gflop_per_s` over the machine's measured peak.
+    pub peak_ratio: Option<f64>,
+}
+
+/// What was measured of one model.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct ModelBench {
+    /// As `--model` names it.
+    pub model: String,
+    /// [`crate::engine::ModelInfo::hash`].
+    pub hash: String,
+    /// Such as "CPU".
+    pub device: String,
+    /// Such as "f32".
+    pub precision: String,
+    /// CPU threads the products use.
+    pub threads: usize,
+    /// What large matrix products of this precision reach on these threads, GFLOP/s; `None` on a GPU.
+    pub peak_gflop_per_s: Option<f64>,
+    /// In the order of a picture's way.
+    pub stages: Vec<Stage>,
+    /// A drag of one codeword weight through the worker thread.
+    pub drag: DragLatency,
+    /// Largest resident memory of the process since the model began to load, bytes; `None` where the system does not tell.
+    pub peak_memory_bytes: Option<u64>,
+}
+
+/// Loads and measures a model. `picture` makes the input for a side in pixels.
+///
+/// # Errors
+/// As [`Runner::open`], and what the model's passes return.
+pub fn measure(
+    files: &ModelFiles,
+    options: &RunOptions,
+    effort: Effort,
+    picture: impl FnOnce(u32) -> Planar,
+    control: &dyn Control,
+) -> Result<ModelBench, EngineError> {
+    memory::reset_peak();
+    let runner = Runner::open(files, options, control)?;
+    let info = Arc::clone(runner.info());
+    let side = u32::try_from(info.args.image_size).unwrap_or(u32::MAX);
+    let input = [picture(side)];
+    let encodes = Timing::of_runs(effort.per_stage, || runner.encode(&input, &NoControl).map(drop))?;
+    let state = runner
+        .encode(&input, &NoControl)?
+        .pop()
+        .ok_or_else(|| EngineError::Model("it gave nothing for one picture".to_owned()))?;
+    let decodes = Timing::of_runs(effort.per_stage, || {
+        runner.decode(&[&state.z], &NoControl).map(drop)
+    })?;
+    let edits = Timing::of_runs(effort.per_stage, || edit_all(&info.space, &state))?;
+    let peak_memory_bytes = memory::peak_bytes();
+    let peak_gflop_per_s = (info.device == "CPU")
+        .then(|| runner.on_threads(|| peak::gflop_per_s(options.precision == Precision::Bf16)))
+        .transpose()?;
+    drop(runner);
+    let options = RunOptions {
+        threads: Some(info.threads),
+        ..*options
+    };
+    let loads = Timing::of_runs(effort.per_stage, || {
+        Runner::open(files, &options, &NoControl).map(drop)
+    })?;
+    let drag = drag::measure(files, &options, &state, effort.drag_positions)?;
+    let rate = Rate { peak_gflop_per_s };
+    let stages = vec![
+        rate.stage("load", loads, None),
+        rate.stage("encode", encodes, flops::encode(&info.args)),
+        rate.stage("decode", decodes, flops::decode(&info.args)),
+        rate.stage("edit", edits, None),
+    ];
+    Ok(ModelBench {
+        model: info.name.clone(),
+        hash: info.hash.clone(),
+        device: info.device.clone(),
+        precision: info.precision.clone(),
+        threads: info.threads,
+        peak_gflop_per_s,
+        stages,
+        drag,
+        peak_memory_bytes,
+    })
+}
+
+/// An edit of every token.
+fn edit_all(space: &LatentSpace, original: &LatentState) -> Result<(), EngineError> {
+    let edit = Edit::Scale {
+        tokens: (0..space.token_count).collect(),
+        factor: 0.5,
+    };
+    crate::latent::apply(space, original, &mut original.clone(), &edit)
+        .map_err(|error| EngineError::Model(error.to_string()))
+}
+
+struct Rate {
+    peak_gflop_per_s: Option<f64>,
+}
+
+impl Rate {
+    fn stage(&self, stage: &'static str, timing: Timing, gflop: Option<f64>) -> Stage {
+        let gflop_per_s = gflop.map(|gflop| gflop / (timing.best_ms / 1e3));
+        Stage {
+            stage,
+            timing,
+            gflop,
+            gflop_per_s,
+            peak_ratio: gflop_per_s
+                .zip(self.peak_gflop_per_s)
+                .map(|(rate, peak)| rate / peak),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_work_over_the_best_time() {
+        let timing = Timing {
+            best_ms: 10.0,
+            median_ms: 20.0,
+            runs: 3,
+        };
+        let rate = Rate {
+            peak_gflop_per_s: Some(400.0),
+        };
+        let stage = rate.stage("decode", timing, Some(2.0));
+        assert_eq!(stage.gflop_per_s, Some(200.0));
+        assert_eq!(stage.peak_ratio, Some(0.5));
+        assert_eq!(rate.stage("load", timing, None).peak_ratio, None);
+    }
+}

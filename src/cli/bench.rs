@@ -1,0 +1,134 @@
+//! `softscope bench [--model M]…`
+
+use super::context::Context;
+use super::error::CliError;
+use super::table::Table;
+use crate::bench::{self, DragLatency, Effort, ModelBench, Stage};
+use crate::picture::{self, Fit, Planar, Rgb8};
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Time for each stage, seconds
+    #[arg(long, value_name = "S", default_value_t = 2.0, value_parser = seconds)]
+    seconds: f64,
+    /// Positions of the scripted drag
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    drag: usize,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=3600.0).contains(&value) => Ok(value),
+        _ => Err("a number of seconds from 0 to 3600".to_owned()),
+    }
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    let effort = Effort {
+        per_stage: Duration::from_secs_f64(args.seconds),
+        drag_positions: args.drag,
+    };
+    let mut models = Vec::new();
+    for files in context.all_model_files()? {
+        context.note(&format!("Measuring {}", files.name));
+        let progress = context.progress("Loading");
+        let options = context.run_options();
+        models.push(bench::measure(
+            &files,
+            &options,
+            effort,
+            |side| input(context, side),
+            &progress,
+        )?);
+    }
+    let json = serde_json::json!({ "command": "bench", "models": models });
+    context.results(&text(&models), &json)
+}
+
+/// The first sample photograph, or a gradient where none ships: the time does not depend on what is in the picture.
+fn input(context: &Context, side: u32) -> Planar {
+    let sample = context
+        .places()
+        .sample_pictures()
+        .iter()
+        .find_map(|path| picture::open(path).ok());
+    let picture = sample.unwrap_or_else(|| gradient(side));
+    Planar::from_rgb8(&picture::fit(&picture, side, Fit::Crop))
+}
+
+fn gradient(side: u32) -> Rgb8 {
+    let side = side.max(1);
+    let level = |at: u32| (at * 255 / side) as u8;
+    let data = (0..side)
+        .flat_map(|y| (0..side).flat_map(move |x| [level(x), level(y), 128]))
+        .collect();
+    Rgb8::new(side, side, data).unwrap_or_else(|_| Rgb8::filled(side, side, [128; 3]))
+}
+
+fn text(models: &[ModelBench]) -> String {
+    models.iter().map(model_text).collect::<Vec<_>>().join("\n")
+}
+
+fn model_text(model: &ModelBench) -> String {
+    let mut lines = format!(
+        "{} ({}) on {}, {}, {} threads\n",
+        model.model, model.hash, model.device, model.precision, model.threads
+    );
+    if let Some(peak) = model.peak_gflop_per_s {
+        lines.push_str(&format!(
+            "peak of large matrix products here: {peak:.0} GFLOP/s\n"
+        ));
+    }
+    if let Some(bytes) = model.peak_memory_bytes {
+        lines.push_str(&format!(
+            "peak memory: {:.0} MiB\n",
+            bytes as f64 / f64::from(1 << 20)
+        ));
+    }
+    lines.push('\n');
+    lines.push_str(&stages_table(&model.stages));
+    lines.push('\n');
+    lines.push_str(&drag_text(&model.drag));
+    lines
+}
+
+fn stages_table(stages: &[Stage]) -> String {
+    let mut table = Table::new(&[
+        "stage",
+        "best ms",
+        "median ms",
+        "runs",
+        "GFLOP",
+        "GFLOP/s",
+        "of peak",
+    ]);
+    let figure = |value: Option<f64>, decimals: usize| {
+        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.decimals$}"))
+    };
+    for stage in stages {
+        table.push(vec![
+            stage.stage.to_owned(),
+            format!("{:.3}", stage.timing.best_ms),
+            format!("{:.3}", stage.timing.median_ms),
+            stage.timing.runs.to_string(),
+            figure(stage.gflop, 3),
+            figure(stage.gflop_per_s, 1),
+            figure(stage.peak_ratio.map(|ratio| 100.0 * ratio), 0)
+                + if stage.peak_ratio.is_some() { " %" } else { "" },
+        ]);
+    }
+    table.render()
+}
+
+fn drag_text(drag: &DragLatency) -> String {
+    let mut lines = format!(
+        "drag of {} positions, request to picture: best {:.1}, median {:.1}, 95 % {:.1}, worst {:.1} ms\n",
+        drag.positions, drag.best_ms, drag.median_ms, drag.p95_ms, drag.worst_ms
+    );
+    for (bound, count) in drag.histogram.iter().filter(|(_, count)| *count > 0) {
+        let bin = bound.map_or_else(|| "more".to_owned(), |bound| format!("under {bound} ms"));
+        lines.push_str(&format!("  {bin:>15}  {count}\n"));
+    }
+    lines
+}
