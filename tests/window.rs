@@ -279,7 +279,7 @@ fn the_palette_finds_and_carries_out_a_command() {
         2,
         "a sample that is open is shown, not added again"
     );
-    assert_eq!(window.state().workspace().active().unwrap().name, "bulb.jpg");
+    assert_eq!(window.state().workspace().active().unwrap().name, "bay.jpg");
 }
 
 #[test]
@@ -507,7 +507,7 @@ fn an_interpolation_to_a_second_picture_is_exported() {
 
     click(&mut window, "Cat");
     click(&mut window, "interpolate to");
-    window.get_by_role_and_label(Role::Button, "bulb.jpg").click();
+    window.get_by_role_and_label(Role::Button, "bay.jpg").click();
     settle(&mut window);
     press(&mut window, Modifiers::COMMAND, Key::K);
     window.get_by_label("Find a command").type_text("as strip");

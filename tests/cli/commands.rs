@@ -25,7 +25,7 @@ fn a_folder_of_pictures_becomes_tokens_in_the_order_of_names() {
     }
     std::fs::write(pictures.join("notes.txt"), "no picture").unwrap();
     let out = folder.path().join("tokens.safetensors");
-    let run = run!["encode", pictures, sample("bulb.jpg"), "--out", out].ok();
+    let run = run!["encode", pictures, sample("bay.jpg"), "--out", out].ok();
     assert_eq!(run.stdout, "", "only results go to stdout");
 
     let tokens = Tensors::open(&out);
@@ -34,14 +34,14 @@ fn a_folder_of_pictures_becomes_tokens_in_the_order_of_names() {
     assert_eq!(tokens.shape("indices"), [3, 32]);
     assert_eq!(
         tokens.metadata("names").as_deref(),
-        Some(r#"["cat.jpg","dog.jpg","bulb.jpg"]"#)
+        Some(r#"["cat.jpg","dog.jpg","bay.jpg"]"#)
     );
 
     // A picture's tokens do not depend on its company.
     let alone = folder.path().join("alone.safetensors");
-    run!["encode", sample("bulb.jpg"), "--out", alone, "--quiet"].ok();
+    run!["encode", sample("bay.jpg"), "--out", alone, "--quiet"].ok();
     let (together, alone) = (tokens.f32("z"), Tensors::open(&alone).f32("z"));
-    assert_close("bulb", &together[2 * alone.len()..], &alone, 5e-6);
+    assert_close("bay", &together[2 * alone.len()..], &alone, 5e-6);
 }
 
 #[test]
@@ -51,13 +51,13 @@ fn reconstruct_writes_pictures_and_figures() {
     let json = run![
         "reconstruct",
         sample("cat.jpg"),
-        sample("bulb.jpg"),
+        sample("bay.jpg"),
         "--out",
         out,
         "--json"
     ]
     .json();
-    assert_eq!(entries(&out), ["bulb.png", "cat.png"]);
+    assert_eq!(entries(&out), ["bay.png", "cat.png"]);
     let crop = picture::fit(
         &picture::open(&sample("cat.jpg")).unwrap(),
         128,
