@@ -3,6 +3,7 @@
 
 mod apply;
 mod atomic;
+mod autosave;
 mod error;
 mod export;
 mod history;

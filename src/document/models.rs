@@ -129,15 +129,6 @@ impl Places {
         self.samples.as_deref().map(pictures_in).unwrap_or_default()
     }
 
-    pub(super) fn autosave_file(&self) -> PathBuf {
-        self.data.join("autosave.softscope")
-    }
-
-    /// The autosave of the run before, kept while this run writes its own.
-    pub(super) fn last_autosave_file(&self) -> PathBuf {
-        self.data.join("last-run.softscope")
-    }
-
     /// What was open and unsaved when another session was opened.
     pub(super) fn replaced_file(&self) -> PathBuf {
         self.data.join("replaced.softscope")

@@ -7,6 +7,7 @@ mod exporting;
 mod importing;
 mod sessions;
 
+use super::autosave::AutosaveSlot;
 use super::{DocumentError, Places, Recipe, Shown, Subject, embedded};
 use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, ViewId};
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
@@ -69,6 +70,7 @@ pub struct Workspace {
     engine: Engine,
     jobs: Jobs<Finish>,
     places: Places,
+    autosave: AutosaveSlot,
     model: Option<Arc<ModelInfo>>,
     loading: Option<Stamp>,
     subjects: Vec<Subject>,
@@ -173,6 +175,7 @@ impl Workspace {
             engine,
             jobs: Jobs::new(wake),
             saving: Saving::default(),
+            autosave: AutosaveSlot::take(&places),
             places,
             model: None,
             loading: None,
@@ -189,7 +192,9 @@ impl Workspace {
             directions: HashMap::new(),
             notices: Vec::new(),
         };
-        workspace.keep_last_autosave();
+        if let Err(error) = workspace.autosave.keep_last() {
+            workspace.error(&error);
+        }
         workspace
     }
 

@@ -140,12 +140,12 @@ impl Workspace {
 
     /// Whether the last run ended with unsaved work that can be restored.
     pub fn has_autosave(&self) -> bool {
-        self.places.last_autosave_file().is_file()
+        self.autosave.last_file().is_file()
     }
 
     /// The session of the last run, if it ended without being saved. True when there is one: it opens in the background.
     pub fn restore_autosave(&mut self) -> Result<bool, DocumentError> {
-        let path = self.places.last_autosave_file();
+        let path = self.autosave.last_file();
         match path.try_exists() {
             Ok(true) => {
                 self.load_session(Origin::Autosave, move || Ok(read_file(&path)?.into()));
@@ -159,13 +159,13 @@ impl Workspace {
     /// Forgets this run's unsaved work: the person closes the window and does not want it.
     pub fn discard_autosave(&mut self) {
         self.saving.autosaved = self.saving.revision;
-        let path = self.places.autosave_file();
+        let path = self.autosave.file();
         self.background(move || std::fs::remove_file(path), |_, _| ());
     }
 
     /// Forgets the unsaved work of the last run: the person was asked and does not want it.
     pub fn discard_last_autosave(&mut self) {
-        let path = self.places.last_autosave_file();
+        let path = self.autosave.last_file();
         self.background(move || std::fs::remove_file(path), |_, _| ());
     }
 
@@ -225,7 +225,7 @@ impl Workspace {
         if saving.is_autosaving || saving.revision == saving.autosaved || !self.has_edits() {
             return;
         }
-        let (snapshot, path) = (self.snapshot(), self.places.autosave_file());
+        let (snapshot, path) = (self.snapshot(), self.autosave.file());
         self.saving.is_autosaving = true;
         self.saving.autosaved = self.saving.revision;
         self.background(
@@ -253,16 +253,6 @@ impl Workspace {
     fn drop_autosave_of(&mut self, revision: u64) {
         if self.saving.revision == revision {
             self.discard_autosave();
-        }
-    }
-
-    /// Puts the autosave of the run before aside, so that this run's does not replace it before it is restored.
-    pub(super) fn keep_last_autosave(&mut self) {
-        let (from, to) = (self.places.autosave_file(), self.places.last_autosave_file());
-        if from.is_file()
-            && let Err(error) = std::fs::rename(&from, &to)
-        {
-            self.error(&DocumentError::write(&to, error));
         }
     }
 
