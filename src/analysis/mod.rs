@@ -1,9 +1,11 @@
 //! Figures about pictures and tokens, and the pictures that show them. Pure functions, no state.
 
 mod difference;
+mod influence;
 mod metrics;
 mod tokens;
 
 pub use difference::{difference_map, heat_colours, signed_difference};
+pub use influence::{InfluenceMaps, TokenInfluence};
 pub use metrics::{PictureMetrics, compare};
 pub use tokens::{MixtureFigures, TokenQuantity, mixture_figures, token_quantity, top_codewords};

@@ -3,6 +3,7 @@
 //! Results go to stdout (a table, or one JSON object with `--json`); progress and notes go to stderr. The exit code is 0
 //! when done, 2 for wrong usage, 1 for anything else, with one message on stderr.
 
+mod attribute;
 mod bench;
 mod compare;
 mod context;
@@ -64,6 +65,8 @@ enum Command {
     Interpolate(interpolate::Args),
     /// Distances between two pictures, or between models on one picture
     Compare(compare::Args),
+    /// What every token does to the picture: influence maps, ranked
+    Attribute(attribute::Args),
     /// How fast models are here: time and rate of each stage, latency of a drag
     Bench(bench::Args),
     /// The models at hand, and whether a checkpoint fits
@@ -116,6 +119,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Edit(args) => edit::run(&context, &args),
         Command::Interpolate(args) => interpolate::run(&context, &args),
         Command::Compare(args) => compare::run(&context, &args),
+        Command::Attribute(args) => attribute::run(&context, &args),
         Command::Bench(args) => bench::run(&context, &args),
         Command::Models(args) => models::run(&context, &args),
     }

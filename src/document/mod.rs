@@ -23,7 +23,7 @@ pub use error::DocumentError;
 pub use export::{
     AnimationFormat, EditedFormat, EditedPicture, Export, ExportedFiles, JPEG_QUALITY, RECIPE_KEYWORD,
     SOURCE_KEYWORD, SheetPictures, animation_bytes, comparison_sheet, edited_bytes, edited_jpeg, edited_png,
-    interpolation_edits,
+    influence_sheet, interpolation_edits,
 };
 pub use history::History;
 pub use models::{InstalledModel, PICTURE_EXTENSIONS, Places, pictures_in};

@@ -6,6 +6,7 @@ mod control;
 mod device;
 mod edit_cache;
 mod error;
+mod influence;
 mod jobs;
 mod panics;
 mod perform;
@@ -18,6 +19,7 @@ mod worker;
 pub use control::{Control, NoControl};
 pub use device::{DeviceChoice, Precision};
 pub use error::EngineError;
+pub use influence::Ablation;
 pub use jobs::Jobs;
 pub use protocol::{
     DecodeJob, Decoded, Encoded, EngineStatus, Event, Request, Stamp, SubjectId, Task, ViewId,

@@ -4,6 +4,7 @@
 // A test stops at the first surprise, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod attribute;
 mod bench;
 mod commands;
 mod errors;

@@ -3,9 +3,11 @@
 
 mod animation;
 mod canvas;
+mod influence;
 mod sheet;
 
 pub use animation::{AnimationFormat, ExportedFiles, animation_bytes, interpolation_edits};
+pub use influence::influence_sheet;
 pub use sheet::{SheetPictures, comparison_sheet};
 
 use super::{DocumentError, Recipe, TokenFileOptions, tokens_to_bytes};

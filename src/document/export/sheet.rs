@@ -106,7 +106,7 @@ pub fn comparison_sheet(sheet: &SheetPictures<'_>) -> Result<Rgb8, DocumentError
     canvas.into_picture()
 }
 
-fn font() -> Result<FontRef<'static>, DocumentError> {
+pub(super) fn font() -> Result<FontRef<'static>, DocumentError> {
     FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT)
         .map_err(|error| DocumentError::Mismatch(format!("the built-in font cannot be read: {error}")))
 }
@@ -151,7 +151,7 @@ fn difference_legend(a: &Rgb8, b: &Rgb8) -> [String; 2] {
 }
 
 /// Cuts a line that is wider than `room` and marks the cut.
-fn shortened(font: &FontRef<'_>, line: &str, size: f32, room: f32) -> String {
+pub(super) fn shortened(font: &FontRef<'_>, line: &str, size: f32, room: f32) -> String {
     if text_width(font, line, size) <= room {
         return line.to_owned();
     }
