@@ -1,10 +1,12 @@
 //! Latent tokens to picture: mask tokens and projected latents through a ViT, then a pixel head
 //! (SoftVQ-VAE, section 3.1).
 
+use super::adaptive::Steering;
 use super::head::PixelHead;
 use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
-use super::vit::Vit;
+use super::trained_vit::WeightGradients;
+use super::vit::{NormKind, Vit};
 use super::{Math, ModelArgs, PassHook, Stage, TokenizerError, VitSize};
 use candle_core::Tensor;
 
@@ -13,6 +15,7 @@ pub(super) struct Decoder {
     post_quant_conv: Linear,
     fixed: FixedTokens,
     latent_positions: Tensor,
+    norms: NormKind,
     vit: Vit,
     head: PixelHead,
     /// Image tokens (N).
@@ -84,6 +87,11 @@ impl FixedTokens {
 }
 
 impl Decoder {
+    /// See [`Vit::train`].
+    pub(super) fn train(&mut self, gradients: &WeightGradients) {
+        self.vit.train(gradients);
+    }
+
     pub(super) fn load(
         builder: &mut Builder<'_>,
         args: &ModelArgs,
@@ -99,11 +107,17 @@ impl Decoder {
         } else {
             None
         };
+        let norms = if args.has_adaptive_norm_decoder() {
+            NormKind::Adaptive
+        } else {
+            NormKind::Affine
+        };
         Ok(Self {
             post_quant_conv: builder.linear("post_quant_conv", RowChange::None)?,
             fixed: FixedTokens::load(builder, args)?,
             latent_positions: builder.tensor("decoder.latent_pos_embed")?,
-            vit: Vit::load(builder, "decoder.model", size, rotary)?,
+            norms,
+            vit: Vit::load(builder, "decoder.model", size, norms, rotary)?,
             head: PixelHead::load(builder, args)?,
             patch_count: args.decoder_patches(),
         })
@@ -123,7 +137,15 @@ impl Decoder {
         let fixed = fixed.broadcast_as((z.dim(0)?, fixed_count, width))?;
         let sequence = Tensor::cat(&[fixed, latents.broadcast_add(&self.latent_positions)?], 1)?;
         hook.after(Stage::DecoderSequence, &sequence)?;
-        let sequence = self.vit.forward(sequence, math, |index, x| {
+        let kept = fixed_count - self.patch_count..fixed_count;
+        if let Some(image_tokens) = self.vit.forward_in_one(&sequence, math, kept)? {
+            return self.head.forward(&image_tokens, math);
+        }
+        let steering = match self.norms {
+            NormKind::Affine => None,
+            NormKind::Adaptive => Some(Steering::new(z)?),
+        };
+        let sequence = self.vit.forward(sequence, steering.as_ref(), math, |index, x| {
             hook.after(Stage::DecoderBlock(index), x)
         })?;
         hook.after(Stage::DecoderNorm, &sequence)?;

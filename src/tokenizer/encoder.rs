@@ -2,7 +2,8 @@
 
 use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
-use super::vit::Vit;
+use super::trained_vit::WeightGradients;
+use super::vit::{NormKind, Vit};
 use super::{Math, ModelArgs, PassHook, Stage, TokenizerError, VitSize};
 use candle_core::Tensor;
 
@@ -21,6 +22,11 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
+    /// See [`Vit::train`].
+    pub(super) fn train(&mut self, gradients: &WeightGradients) {
+        self.vit.train(gradients);
+    }
+
     pub(super) fn load(
         builder: &mut Builder<'_>,
         args: &ModelArgs,
@@ -43,13 +49,13 @@ impl Encoder {
             positions: builder.tensor("encoder.model.pos_embed")?,
             latent_tokens: builder.tensor("encoder.latent_tokens")?,
             latent_positions: builder.tensor("encoder.latent_pos_embed")?,
-            vit: Vit::load(builder, "encoder.model", size, rotary)?,
+            vit: Vit::load(builder, "encoder.model", size, NormKind::Affine, rotary)?,
             quant_conv: builder.linear("quant_conv", RowChange::None)?,
             patch_size: args.enc_patch_size,
         })
     }
 
-    /// `x` [B, 3, H, W] to `h` [B, L, C].
+    /// `x` [B, 3, H, W] to `h` [B, L, C], of a KL model [B, L, 2C].
     pub(super) fn forward(
         &self,
         x: &Tensor,
@@ -73,11 +79,16 @@ impl Encoder {
             1,
         )?;
         hook.after(Stage::EncoderSequence, &sequence)?;
-        let sequence = self.vit.forward(sequence, math, |index, x| {
+        let kept = 1 + patch_count..1 + patch_count + latent_count;
+        if let Some(latents) = self.vit.forward_in_one(&sequence, math, kept)? {
+            return self.quant_conv.forward(&latents, math, After::Nothing);
+        }
+        let sequence = self.vit.forward(sequence, None, math, |index, x| {
             hook.after(Stage::EncoderBlock(index), x)
         })?;
         hook.after(Stage::EncoderNorm, &sequence)?;
         let latents = sequence.narrow(1, 1 + patch_count, latent_count)?;
+        hook.after(Stage::EncoderTokens, &latents)?;
         self.quant_conv.forward(&latents, math, After::Nothing)
     }
 

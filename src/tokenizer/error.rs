@@ -50,7 +50,7 @@ pub enum TokenizerError {
         problems: String,
     },
     /// The model uses parts of the reference that Softscope does not run.
-    #[error("{path}: this model cannot be run yet: {features}", path = .path.display())]
+    #[error("{path}: this model cannot be run: {features}", path = .path.display())]
     Unsupported {
         /// The file that shows it.
         path: PathBuf,

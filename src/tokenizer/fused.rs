@@ -11,7 +11,7 @@ const TASK_VALUES: usize = 8192;
 const LANES: usize = 16;
 
 /// `y` [rows, out] += `bias` `[out]`, then what follows the layer.
-pub(super) fn add_bias(y: &Tensor, bias: &Tensor) -> Result<()> {
+pub(crate) fn add_bias(y: &Tensor, bias: &Tensor) -> Result<()> {
     y.inplace_op2(
         bias,
         &AddBias {
@@ -36,12 +36,12 @@ pub(super) fn add_bias_and_residual(y: &Tensor, bias: &Tensor, residual: &Tensor
 }
 
 /// `x` = softmax(`x` * `scale`) over the last dimension, in place.
-pub(super) fn softmax(x: &Tensor, scale: f64) -> Result<()> {
+pub(crate) fn softmax(x: &Tensor, scale: f64) -> Result<()> {
     x.inplace_op1(&Softmax { scale: scale as f32 })
 }
 
 /// LayerNorm over the last dimension.
-pub(super) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f32) -> Result<Tensor> {
+pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f32) -> Result<Tensor> {
     x.apply_op3_no_bwd(weight, bias, &LayerNorm { epsilon })
 }
 
@@ -80,7 +80,7 @@ fn for_each_row(values: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32
 }
 
 /// Sum of `term` over all values, in lanes.
-fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+pub(super) fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let (chunks, rest) = values.as_chunks::<LANES>();
     let mut lanes = [0.0_f32; LANES];
     for chunk in chunks {
@@ -91,7 +91,7 @@ fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().map(|value| term(*value)).sum::<f32>()
 }
 
-fn largest(values: &[f32]) -> f32 {
+pub(super) fn largest(values: &[f32]) -> f32 {
     let (chunks, rest) = values.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
     for chunk in chunks {
@@ -237,7 +237,7 @@ impl CustomOp3 for LayerNorm {
 
 /// e^x for x up to 0, within 2 units in the last place; below -87 it stays at e^-87 (1.6e-38). NaN stays NaN.
 #[inline]
-fn exp_of_negative(x: f32) -> f32 {
+pub(super) fn exp_of_negative(x: f32) -> f32 {
     const LOWEST: f32 = -87.0;
     /// 1.5 * 2^23: adding it rounds to the nearest integer, which the low bits then hold.
     const ROUNDER: f32 = 12_582_912.0;
@@ -264,6 +264,15 @@ fn exp_of_negative(x: f32) -> f32 {
 #[inline]
 fn gelu(x: f32) -> f32 {
     0.5 * x * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2))
+}
+
+/// The exact GELU and its derivative, Phi(x) + x phi(x).
+#[inline]
+pub(super) fn gelu_and_slope(x: f32) -> (f32, f32) {
+    /// 1 / sqrt(2 pi)
+    const DENSITY: f32 = 0.398_942_3;
+    let share = 0.5 * (1.0 + erf(x * std::f32::consts::FRAC_1_SQRT_2));
+    (x * share, share + x * DENSITY * exp_of_negative(-0.5 * x * x))
 }
 
 /// The error function, absolute error below 5e-7: a quotient of polynomials in x^2 on -4..4 (the approximation that

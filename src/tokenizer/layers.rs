@@ -72,6 +72,14 @@ impl Builder<'_> {
         })
     }
 
+    /// A norm without weights of its own.
+    pub(super) fn plain_norm(&self, width: usize) -> Result<LayerNorm, TokenizerError> {
+        Ok(LayerNorm {
+            weight: Tensor::ones(width, DType::F32, self.device)?,
+            bias: Tensor::zeros(width, DType::F32, self.device)?,
+        })
+    }
+
     /// `weight` [out, ...] is taken as [out, in]. The row change applies to the packed form only; in the other the
     /// caller computes its effect on the output.
     pub(super) fn linear(&mut self, prefix: &str, change: RowChange<'_>) -> Result<Linear, TokenizerError> {
@@ -155,6 +163,28 @@ pub(super) enum After<'a> {
 }
 
 impl Linear {
+    /// Two layers: the first `rows` outputs, and the others.
+    pub(super) fn split(&self, rows: usize) -> Result<(Self, Self), TokenizerError> {
+        let others = self.bias.dim(0)?.saturating_sub(rows);
+        let part = |start: usize, count: usize| -> Result<Self, TokenizerError> {
+            let weight = match self.form {
+                Form::Packed => self.weight.narrow(1, start, count)?.contiguous()?,
+                Form::AsGiven => self.weight.narrow(0, start, count)?,
+            };
+            Ok(Self {
+                weight,
+                bias: self.bias.narrow(0, start, count)?,
+                form: self.form,
+            })
+        };
+        Ok((part(0, rows)?, part(rows, others)?))
+    }
+
+    /// `weight` [out, in] and `bias`, where they are kept as given.
+    pub(super) fn given(&self) -> (Tensor, Tensor) {
+        (self.weight.clone(), self.bias.clone())
+    }
+
     /// [..., in] f32 to [..., out] f32.
     pub(super) fn forward(&self, x: &Tensor, math: Math, after: After<'_>) -> Result<Tensor, TokenizerError> {
         let mut dims = x.dims().to_vec();
@@ -209,6 +239,10 @@ pub(super) struct LayerNorm {
 }
 
 impl LayerNorm {
+    pub(super) fn given(&self) -> (Tensor, Tensor) {
+        (self.weight.clone(), self.bias.clone())
+    }
+
     pub(super) fn forward(&self, x: &Tensor, math: Math) -> Result<Tensor, TokenizerError> {
         if has_fused_operations(x, math) {
             return Ok(fused::layer_norm(

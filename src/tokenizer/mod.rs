@@ -1,30 +1,41 @@
-//! The SoftVQ-VAE tokenizer in candle: encoder, soft quantiser, decoder (arXiv 2412.10958).
+//! The tokenizer family of SoftVQ-VAE (arXiv 2412.10958) in candle: encoder, bottleneck, decoder. The bottleneck is a
+//! soft quantiser (SoftVQ), a hard one (VQ), a normal distribution (KL) or nothing (AE, as in MAETok, arXiv 2502.03444).
 //!
 //! No user interface, no threads: a pass runs on the calling thread and reports through a [`PassHook`].
 
-mod checkpoint;
+mod adaptive;
+mod bottleneck;
+pub(crate) mod checkpoint;
 mod config;
 mod decoder;
 mod encoder;
 mod error;
 mod files;
-mod fused;
+pub(crate) mod fused;
+mod gaussian;
 mod head;
 mod layers;
+mod nearest;
 mod quantiser;
 mod rotary;
 mod schema;
 mod source;
 mod stage;
+mod trained_vit;
 mod vit;
 
+pub use bottleneck::Posterior;
+pub use checkpoint::shard_names;
 pub use config::{ModelArgs, ModelClass, VitSize};
 pub use error::TokenizerError;
-pub use files::ModelFiles;
+pub use files::{INDEX_SUFFIX, ModelFiles, WEIGHT_EXTENSIONS, WEIGHT_NAMES};
+pub use gaussian::Gaussian;
 pub use quantiser::Mixtures;
-pub use schema::{CheckReport, KeyComparison, WrongShape, check};
+pub use schema::{CheckReport, KeyComparison, WrongShape, check, parameter_shapes};
 pub use stage::{NoHook, PassHook, Stage};
 
+use bottleneck::Bottleneck;
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
 use checkpoint::{Checkpoint, Entry, Reading};
 use decoder::Decoder;
@@ -35,6 +46,7 @@ use schema::Plan;
 use source::{FileSource, GivenSource};
 use std::collections::HashMap;
 use std::path::Path;
+use trained_vit::WeightGradients;
 
 /// How the operations of a pass are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,25 +60,29 @@ pub enum Math {
 /// Result of an encoder pass over B pictures.
 #[derive(Debug, Clone)]
 pub struct Encoding {
-    /// `h` [B, L, D], f32: encoder output after `quant_conv`.
+    /// `h` [B, L, D], of a KL model [B, L, 2D], f32: encoder output after `quant_conv`.
     pub h: Tensor,
-    /// `z` [B, L, D], f32: mixtures of codewords.
+    /// `z` [B, L, D], f32: what the decoder reads. Mixtures of codewords (SoftVQ), codewords (VQ), means (KL) or `h`
+    /// itself (AE).
     pub z: Tensor,
-    /// `w` [B, L, n], f32: the mixture of each token over the codewords of its segment.
-    pub weights: Tensor,
+    /// What is known of the tokens beside their values.
+    pub posterior: Posterior,
 }
 
-/// A loaded SoftVQ model. A clone shares its weights.
+/// A loaded model. A clone shares its weights.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     args: ModelArgs,
+    class: ModelClass,
     encoder: Encoder,
-    quantiser: Quantiser,
+    bottleneck: Bottleneck,
     decoder: Decoder,
     device: Device,
     math: Math,
     hash: String,
     parameter_count: usize,
+    /// What [`Self::backward`] collects; shared by clones.
+    gradients: WeightGradients,
 }
 
 impl Tokenizer {
@@ -102,7 +118,7 @@ impl Tokenizer {
             dtype,
             form: Form::Packed,
         };
-        let mut tokenizer = Self::build(args, &mut builder, Math::Fused)?;
+        let mut tokenizer = Self::build(args, plan.class, &mut builder, Math::Fused)?;
         tokenizer.hash = source.reading.finish();
         tokenizer.parameter_count = parameter_count;
         Ok(tokenizer)
@@ -149,23 +165,57 @@ impl Tokenizer {
             dtype: DType::F32,
             form,
         };
-        let mut tokenizer = Self::build(args, &mut builder, math)?;
+        let mut tokenizer = Self::build(args, plan.class, &mut builder, math)?;
         tokenizer.parameter_count = parameter_count;
         Ok(tokenizer)
     }
 
-    fn build(args: ModelArgs, builder: &mut Builder<'_>, math: Math) -> Result<Self, TokenizerError> {
+    /// A model to be trained on the CPU: as [`Self::from_tensors`] with [`Math::Differentiable`], but each ViT without
+    /// rotary positions is one operation with a backward pass of its own, and hooks do not see its blocks. Gradients
+    /// come from [`Self::backward`] alone. One loss at a time: parts that run side by side need a model each, built of
+    /// the same variables.
+    ///
+    /// # Errors
+    /// As [`Self::from_tensors`].
+    pub fn for_training(args: ModelArgs, tensors: HashMap<String, Tensor>) -> Result<Self, TokenizerError> {
+        let mut tokenizer = Self::from_tensors(args, tensors, Math::Differentiable)?;
+        if tokenizer.device.is_cpu() {
+            tokenizer.encoder.train(&tokenizer.gradients);
+            tokenizer.decoder.train(&tokenizer.gradients);
+        }
+        Ok(tokenizer)
+    }
+
+    /// Gradients of a scalar `loss` of this model's passes, for every variable it was built of and that the loss
+    /// depends on.
+    ///
+    /// # Errors
+    /// A failing tensor operation.
+    pub fn backward(&self, loss: &Tensor) -> Result<GradStore, TokenizerError> {
+        let mut store = loss.backward()?;
+        self.gradients.move_into(&mut store)?;
+        Ok(store)
+    }
+
+    fn build(
+        args: ModelArgs,
+        class: ModelClass,
+        builder: &mut Builder<'_>,
+        math: Math,
+    ) -> Result<Self, TokenizerError> {
         let encoder_size = args.encoder_size().map_err(TokenizerError::Input)?;
         let decoder_size = args.decoder_size().map_err(TokenizerError::Input)?;
         Ok(Self {
             encoder: Encoder::load(builder, &args, encoder_size)?,
-            quantiser: Quantiser::load(builder, &args)?,
+            bottleneck: Bottleneck::load(builder, &args, class)?,
             decoder: Decoder::load(builder, &args, decoder_size)?,
             device: builder.device.clone(),
             args,
+            class,
             math,
             hash: String::new(),
             parameter_count: 0,
+            gradients: WeightGradients::default(),
         })
     }
 
@@ -180,6 +230,11 @@ impl Tokenizer {
     /// The configuration as read.
     pub fn args(&self) -> &ModelArgs {
         &self.args
+    }
+
+    /// The model's family, told from the state dict.
+    pub fn class(&self) -> ModelClass {
+        self.class
     }
 
     /// Where the weights are.
@@ -198,12 +253,15 @@ impl Tokenizer {
         self.parameter_count
     }
 
-    /// Codebooks as stored, [K, n, D] f32 on the CPU.
+    /// Codebooks as stored, [K, n, D] f32 on the CPU; none of a KL or AE model.
     ///
     /// # Errors
     /// A failing device.
-    pub fn codebook(&self) -> Result<Tensor, TokenizerError> {
-        Ok(self.quantiser.embedding().to_device(&Device::Cpu)?)
+    pub fn codebook(&self) -> Result<Option<Tensor>, TokenizerError> {
+        let codebook = self.bottleneck.codebook()?;
+        Ok(codebook
+            .map(|stored| stored.to_device(&Device::Cpu))
+            .transpose()?)
     }
 
     /// `x` [B, 3, H, W] f32 in -1..1 on any device.
@@ -214,33 +272,82 @@ impl Tokenizer {
         let side = self.args.image_size;
         let x = self.take_input(x, "a picture", &[3, side, side])?;
         let h = self.encoder.forward(&x, self.math, hook)?;
-        let Mixtures { z, weights } = self.quantiser.forward(&h, self.args.tau, self.math)?;
-        Ok(Encoding { h, z, weights })
+        self.bottleneck.forward(h, self.args.tau, self.math)
     }
 
     /// `h` [B, L, D] f32 to mixtures of codewords at temperature `tau` (above 0; the model's own is in
     /// [`ModelArgs::tau`]).
     ///
     /// # Errors
-    /// Another shape than the model's, an impossible `tau`, a failing device.
+    /// A model that does not mix codewords, another shape than its own, an impossible `tau`, a failing device.
     pub fn quantise(&self, h: &Tensor, tau: f64) -> Result<Mixtures, TokenizerError> {
         if !(tau.is_finite() && tau > 0.0) {
             return Err(TokenizerError::Input(format!(
                 "the temperature is {tau}; it must be above 0"
             )));
         }
+        let quantiser = self.soft_quantiser()?;
         let h = self.take_tokens(h)?;
-        self.quantiser.forward(&h, tau, self.math)
+        quantiser.forward(&h, tau, self.math)
+    }
+
+    /// How near `h` [B, L, D] is to each codeword of its segment: [K, B S, n], before the temperature. Gradients reach
+    /// `h` alone.
+    ///
+    /// # Errors
+    /// Another shape than the model's, a failing device.
+    pub fn similarities(&self, h: &Tensor) -> Result<Tensor, TokenizerError> {
+        let quantiser = self.soft_quantiser()?;
+        quantiser.similarities(&self.take_tokens(h)?)
     }
 
     /// Weights [B, L, n] f32 over each token's codewords to `z` [B, L, D]. Rows are used as given.
     ///
     /// # Errors
-    /// Another shape than the model's, a failing device.
+    /// A model that does not mix codewords, another shape than its own, a failing device.
     pub fn mix(&self, weights: &Tensor) -> Result<Tensor, TokenizerError> {
+        let quantiser = self.soft_quantiser()?;
         let shape = [self.args.num_latent_tokens, self.args.codebook_size];
         let weights = self.take_input(weights, "codeword weights", &shape)?;
-        self.quantiser.mix(&weights)
+        quantiser.mix(&weights)
+    }
+
+    fn soft_quantiser(&self) -> Result<&Quantiser, TokenizerError> {
+        match &self.bottleneck {
+            Bottleneck::Soft(quantiser) => Ok(quantiser),
+            _ => Err(TokenizerError::Input(format!(
+                "this model's class is {}; only SoftVQ models mix codewords",
+                self.class
+            ))),
+        }
+    }
+
+    /// The codewords of a VQ model by index: `indices` [B, L], whole numbers of any type from 0 to n - 1, to `z`
+    /// [B, L, D].
+    ///
+    /// # Errors
+    /// A model that is not VQ, another shape than its own, an index that no codeword has, a failing device.
+    pub fn look_up(&self, indices: &Tensor) -> Result<Tensor, TokenizerError> {
+        let Bottleneck::Hard(quantiser) = &self.bottleneck else {
+            return Err(TokenizerError::Input(format!(
+                "this model's class is {}; only a VQ model's tokens are codewords by index",
+                self.class
+            )));
+        };
+        let (count, codes) = (self.args.num_latent_tokens, self.args.codebook_size);
+        Self::check_shape(indices, "codeword indices", &[count])?;
+        let given = indices.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;
+        if let Some(odd) = given
+            .iter()
+            .find(|index| !(0.0..codes as f64).contains(*index) || index.fract() != 0.0)
+        {
+            return Err(TokenizerError::Input(format!(
+                "{odd} is no codeword; this model has codewords 0 to {}",
+                codes - 1
+            )));
+        }
+        let indices = indices.to_dtype(DType::U32)?.to_device(&self.device)?;
+        quantiser.look_up(&indices)
     }
 
     /// `z` [B, L, D] f32 to pixels [B, 3, H, W] f32, about -1..1, unclamped, on the model's device.
@@ -259,10 +366,13 @@ impl Tokenizer {
 
     /// Checks a batch of inputs and brings it to the device as f32.
     fn take_input(&self, input: &Tensor, what: &str, shape: &[usize]) -> Result<Tensor, TokenizerError> {
+        Self::check_shape(input, what, shape)?;
+        Ok(input.to_device(&self.device)?.to_dtype(DType::F32)?)
+    }
+
+    fn check_shape(input: &Tensor, what: &str, shape: &[usize]) -> Result<(), TokenizerError> {
         match input.dims() {
-            [batch, rest @ ..] if *batch > 0 && rest == shape => {
-                Ok(input.to_device(&self.device)?.to_dtype(DType::F32)?)
-            }
+            [batch, rest @ ..] if *batch > 0 && rest == shape => Ok(()),
             found => Err(TokenizerError::Input(format!(
                 "this model takes {what} of shape {shape:?} after the batch, not {found:?}"
             ))),

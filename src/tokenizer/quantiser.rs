@@ -56,14 +56,7 @@ impl Quantiser {
     /// `h` [B, L, C] to mixtures at a temperature.
     pub(super) fn forward(&self, h: &Tensor, tau: f64, math: Math) -> Result<Mixtures, TokenizerError> {
         let codewords = self.codewords()?;
-        let tokens = if self.has_l2_norm {
-            normalise(h)?
-        } else {
-            h.clone()
-        };
-        let tokens = self.to_segments(&tokens)?;
-        // The codebook learns through the weighted mean alone (README section 6), so similarities see a copy.
-        let similarities = tokens.matmul(&codewords.detach().transpose(1, 2)?)?;
+        let similarities = self.similarities_with(h, &codewords)?;
         let weights = softmax(similarities, 1.0 / tau, math)?;
         let z = weights.matmul(&codewords)?;
         let batch = h.dim(0)?;
@@ -71,6 +64,22 @@ impl Quantiser {
             z: self.to_tokens(&z, batch)?,
             weights: self.to_tokens(&weights, batch)?,
         })
+    }
+
+    /// `h` [B, L, C] to similarities [K, B S, n].
+    pub(super) fn similarities(&self, h: &Tensor) -> Result<Tensor, TokenizerError> {
+        self.similarities_with(h, &self.codewords()?)
+    }
+
+    fn similarities_with(&self, h: &Tensor, codewords: &Tensor) -> Result<Tensor, TokenizerError> {
+        let tokens = if self.has_l2_norm {
+            normalise(h)?
+        } else {
+            h.clone()
+        };
+        let tokens = self.to_segments(&tokens)?;
+        // The codebook learns through the weighted mean alone (README section 6), so similarities see a copy.
+        Ok(tokens.matmul(&codewords.detach().transpose(1, 2)?)?)
     }
 
     /// Weights [B, L, n] to the weighted means of the codewords [B, L, C].
@@ -98,7 +107,7 @@ impl Quantiser {
 }
 
 /// Unit length over the last dimension.
-fn normalise(vectors: &Tensor) -> Result<Tensor, TokenizerError> {
+pub(super) fn normalise(vectors: &Tensor) -> Result<Tensor, TokenizerError> {
     let length = vectors
         .sqr()?
         .sum_keepdim(D::Minus1)?

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
+/// A key that every generator of the reference has, and no tokenizer.
+const GENERATOR_KEY: &str = "y_embedder.embedding_table.weight";
+
 /// A key and its two shapes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WrongShape {
@@ -45,7 +48,7 @@ impl KeyComparison {
     }
 
     /// One line for each key that stands in the way, each after a line break.
-    fn problems(&self) -> String {
+    pub(crate) fn problems(&self) -> String {
         let mut text = String::new();
         // Writing into a String cannot fail.
         for key in &self.missing {
@@ -122,7 +125,12 @@ pub fn check(files: &ModelFiles) -> Result<CheckReport, TokenizerError> {
         used,
     } = Plan::new(&args, checkpoint.entries());
     let used_entries = || used.iter().filter_map(|key| checkpoint.entries().get(key));
-    let has_codebook = matches!(class, ModelClass::SoftVq | ModelClass::Vq);
+    let (num_codebooks, codebook_size) = match class {
+        ModelClass::SoftVq => (args.num_codebooks, args.codebook_size),
+        // The reference's hard quantiser has one codebook, whatever the configuration says.
+        ModelClass::Vq => (1, args.codebook_size),
+        ModelClass::Kl | ModelClass::Ae => (0, 0),
+    };
     Ok(CheckReport {
         name: files.name.clone(),
         class,
@@ -130,8 +138,8 @@ pub fn check(files: &ModelFiles) -> Result<CheckReport, TokenizerError> {
         image_size: args.image_size,
         num_latent_tokens: args.num_latent_tokens,
         codebook_embed_dim: args.codebook_embed_dim,
-        num_codebooks: if has_codebook { args.num_codebooks } else { 0 },
-        codebook_size: if has_codebook { args.codebook_size } else { 0 },
+        num_codebooks,
+        codebook_size,
         encoder: args.encoder_size().ok(),
         decoder: args.decoder_size().ok(),
         parameter_count: used_entries().map(Entry::element_count).sum(),
@@ -153,6 +161,9 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(args: &ModelArgs, entries: &BTreeMap<String, Entry>) -> Self {
         let class = detect_class(args, entries);
+        if entries.contains_key(GENERATOR_KEY) {
+            return Self::not_a_tokenizer(class);
+        }
         let mut unsupported = unsupported_features(args, class);
         let expected = match expected_keys(args, class) {
             Ok(expected) => expected,
@@ -177,6 +188,18 @@ impl Plan {
             unsupported,
             keys,
             used,
+        }
+    }
+
+    /// One reason instead of a list of all keys that a generator lacks.
+    fn not_a_tokenizer(class: ModelClass) -> Self {
+        let reason = "it is a generator of tokens (SiT or DiT), not a tokenizer; load the tokenizer it was trained with \
+                      and generate with it";
+        Self {
+            class,
+            unsupported: vec![reason.to_owned()],
+            keys: KeyComparison::default(),
+            used: BTreeSet::new(),
         }
     }
 
@@ -218,17 +241,10 @@ fn detect_class(args: &ModelArgs, entries: &BTreeMap<String, Entry>) -> ModelCla
 
 fn unsupported_features(args: &ModelArgs, class: ModelClass) -> Vec<String> {
     let mut features = Vec::new();
-    match class {
-        ModelClass::SoftVq => {}
-        ModelClass::Vq => features.push("class VQ (hard quantiser, `quantize.embedding.weight`)".to_owned()),
-        ModelClass::Kl | ModelClass::Ae => features.push(format!(
-            "class {class} (no codebook; a SoftVQ state dict has the key `quantize.embedding`)"
-        )),
-    }
     for (key, kind) in [("enc_type", &args.enc_type), ("dec_type", &args.dec_type)] {
         if kind != "vit" {
             features.push(format!(
-                "convolutional variant (`{key}` is \"{kind}\"; \"cnn\" is its default)"
+                "a convolutional variant (`{key}` is \"{kind}\", which is also its default; only \"vit\" is run)"
             ));
         }
     }
@@ -238,17 +254,35 @@ fn unsupported_features(args: &ModelArgs, class: ModelClass) -> Vec<String> {
         );
     }
     if !args.use_rope && !args.use_ape {
-        features.push("a decoder without positions (`use_ape` and `use_rope` are both false)".to_owned());
+        features.push(
+            "a decoder without positions (`use_ape` and `use_rope` are both false; the reference fails too)"
+                .to_owned(),
+        );
     }
     if !args.use_rope && !args.dec_cls_token {
         features
-            .push("a decoder with a position table but no class token (`dec_cls_token` is false)".to_owned());
+            .push("a decoder with a position table but no class token (`dec_cls_token` is false; the reference fails too)".to_owned());
     }
-    if args.has_adaptive_norm_decoder() {
+    if class == ModelClass::Kl && args.has_adaptive_norm_decoder() {
         features.push(format!(
-            "adaptive-norm decoder (`decoder_model` is \"{}\")",
+            "class KL with an adaptive-norm decoder (`decoder_model` is \"{}\"; the reference fails too)",
             args.decoder_model
         ));
+    }
+    if args.use_rope {
+        for (key, size) in [
+            ("encoder_model", args.encoder_size()),
+            ("decoder_model", args.decoder_size()),
+        ] {
+            if let Ok(size) = size
+                && !size.head_dim().is_multiple_of(2)
+            {
+                features.push(format!(
+                    "rotary positions with an odd head size (`{key}` has {} channels a head)",
+                    size.head_dim()
+                ));
+            }
+        }
     }
     match args.to_pixel.as_str() {
         "linear" => {}
@@ -306,6 +340,18 @@ impl KeyList {
         self.used(format!("{prefix}.weight"), &[width]);
         self.used(format!("{prefix}.bias"), &[width]);
     }
+}
+
+/// Keys and shapes of every parameter that a model of this class reads, sorted by key.
+///
+/// # Errors
+/// A message for a configuration of which no keys are known.
+pub fn parameter_shapes(args: &ModelArgs, class: ModelClass) -> Result<BTreeMap<String, Vec<usize>>, String> {
+    let keys = expected_keys(args, class)?.into_iter();
+    Ok(keys
+        .filter(|key| key.is_used)
+        .filter_map(|key| Some((key.name, key.shape?)))
+        .collect())
 }
 
 fn expected_keys(args: &ModelArgs, class: ModelClass) -> Result<Vec<ExpectedKey>, String> {
@@ -409,9 +455,11 @@ fn decoder_keys(list: &mut KeyList, args: &ModelArgs, size: VitSize) {
         }
     }
     if args.has_adaptive_norm_decoder() {
-        // Cannot reach the picture: it modulates latent tokens only, after the last block.
-        list.unused("decoder.model.norm.adaLN_modulation.1.weight");
-        list.unused("decoder.model.norm.adaLN_modulation.1.bias");
+        list.linear(
+            "decoder.model.norm.adaLN_modulation.1",
+            2 * width,
+            args.codebook_embed_dim,
+        );
     } else {
         list.norm("decoder.model.norm", width);
     }

@@ -14,6 +14,8 @@ pub enum Stage {
     EncoderBlock(usize),
     /// Output of the encoder's last norm.
     EncoderNorm,
+    /// The latent tokens after the norm [B, L, D], which `quant_conv` reads.
+    EncoderTokens,
     /// `post_quant_conv` of the tokens [B, L, D].
     DecoderPostQuant,
     /// What enters the decoder's first block.

@@ -1,17 +1,56 @@
-//! The transformer that encoder and decoder share: pre-norm blocks with layer-scale, then a norm (timm's DINOv2).
+//! The transformer that encoder and decoder share: pre-norm blocks with layer-scale, then a norm (timm's DINOv2). In
+//! the adaptive-norm kind the latents steer the norms, and there is no layer-scale.
 
+use super::adaptive::{AdaptiveNorm, Steering};
 use super::layers::{After, Builder, LayerNorm, Linear, RowChange, softmax};
 use super::rotary::{Rotary, Rotation};
+use super::trained_vit::{BlockWeights, VitPass, WeightGradients};
 use super::{Math, TokenizerError, VitSize};
 use candle_core::Tensor;
+use std::ops::Range;
+use std::sync::OnceLock;
+
+/// Which norms a transformer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NormKind {
+    /// With learned weights, the same for every token.
+    Affine,
+    /// Steered by the latents.
+    Adaptive,
+}
+
+#[derive(Debug, Clone)]
+enum Norm {
+    Affine(LayerNorm),
+    Adaptive(AdaptiveNorm),
+}
+
+impl Norm {
+    fn forward(&self, x: &Tensor, steering: Option<&Steering>, math: Math) -> Result<Tensor, TokenizerError> {
+        match self {
+            Self::Affine(norm) => norm.forward(x, math),
+            Self::Adaptive(norm) => norm.forward(x, steering, math),
+        }
+    }
+
+    /// Scale and shift as given; None where the latents steer.
+    fn given(&self) -> Option<(Tensor, Tensor)> {
+        match self {
+            Self::Affine(norm) => Some(norm.given()),
+            Self::Adaptive(_) => None,
+        }
+    }
+}
 
 /// Blocks and the last norm.
 #[derive(Debug, Clone)]
 pub(super) struct Vit {
     blocks: Vec<Block>,
-    norm: LayerNorm,
+    norm: Norm,
     /// None where positions are only added to the sequence.
     rotary: Option<Rotary>,
+    /// Where a pass in one piece leaves the gradients of its weights; None for any other.
+    gradients: Option<WeightGradients>,
 }
 
 impl Vit {
@@ -20,22 +59,66 @@ impl Vit {
         builder: &mut Builder<'_>,
         prefix: &str,
         size: VitSize,
+        norms: NormKind,
         rotary: Option<Rotary>,
     ) -> Result<Self, TokenizerError> {
         let blocks = (0..size.depth)
-            .map(|index| Block::load(builder, &format!("{prefix}.blocks.{index}"), size))
+            .map(|index| Block::load(builder, &format!("{prefix}.blocks.{index}"), size, norms))
             .collect::<Result<_, _>>()?;
+        let prefix = format!("{prefix}.norm");
+        let norm = match norms {
+            NormKind::Affine => Norm::Affine(builder.norm(&prefix)?),
+            NormKind::Adaptive => Norm::Adaptive(AdaptiveNorm::load(builder, &prefix, size.embed_dim)?),
+        };
         Ok(Self {
             blocks,
-            norm: builder.norm(&format!("{prefix}.norm"))?,
+            norm,
             rotary,
+            gradients: None,
         })
     }
 
-    /// [B, T, D] through all blocks and the norm; `after_block` sees every block's output.
+    /// Lets [`Self::forward_in_one`] serve differentiable passes; weights must be as given. Rotary ones stay as they are.
+    pub(super) fn train(&mut self, gradients: &WeightGradients) {
+        if self.rotary.is_none() {
+            self.gradients = Some(gradients.clone());
+        }
+    }
+
+    /// [B, T, D] to the tokens `kept` [B, kept, D] in one operation; None where this pass is not to be one.
+    pub(super) fn forward_in_one(
+        &self,
+        sequence: &Tensor,
+        math: Math,
+        kept: Range<usize>,
+    ) -> Result<Option<Tensor>, TokenizerError> {
+        let (Some(gradients), Math::Differentiable) = (&self.gradients, math) else {
+            return Ok(None);
+        };
+        let pass = self.pass(gradients, kept);
+        Ok(pass
+            .map(|pass| sequence.contiguous()?.apply_op1(pass))
+            .transpose()?)
+    }
+
+    fn pass(&self, gradients: &WeightGradients, kept: Range<usize>) -> Option<VitPass> {
+        let blocks = self.blocks.iter().map(Block::given).collect::<Option<_>>()?;
+        Some(VitPass {
+            blocks,
+            norm: self.norm.given()?,
+            num_heads: self.blocks.first()?.attention.num_heads,
+            kept,
+            gradients: gradients.clone(),
+            saved: OnceLock::new(),
+        })
+    }
+
+    /// [B, T, D] through all blocks and the norm; `steering` is read by adaptive norms alone, and `after_block` sees
+    /// every block's output.
     pub(super) fn forward(
         &self,
         sequence: Tensor,
+        steering: Option<&Steering>,
         math: Math,
         mut after_block: impl FnMut(usize, &Tensor) -> Result<(), TokenizerError>,
     ) -> Result<Tensor, TokenizerError> {
@@ -46,18 +129,18 @@ impl Vit {
                 .as_ref()
                 .map(|rotary| rotary.block(index))
                 .transpose()?;
-            x = block.forward(&x, rotation.as_ref(), math)?;
+            x = block.forward(&x, steering, rotation.as_ref(), math)?;
             after_block(index, &x)?;
         }
-        self.norm.forward(&x, math)
+        self.norm.forward(&x, steering, math)
     }
 }
 
 #[derive(Debug, Clone)]
 struct Block {
-    norm1: LayerNorm,
+    norm1: Norm,
     attention: Attention,
-    norm2: LayerNorm,
+    norm2: Norm,
     fc1: Linear,
     fc2: ScaledLinear,
 }
@@ -66,14 +149,21 @@ struct Block {
 #[derive(Debug, Clone)]
 struct ScaledLinear {
     linear: Linear,
-    /// None when it is multiplied into the packed layer.
+    /// None when it is multiplied into the packed layer, or there is none.
     gamma: Option<Tensor>,
 }
 
 impl ScaledLinear {
-    fn load(builder: &mut Builder<'_>, linear: &str, gamma: &str) -> Result<Self, TokenizerError> {
+    /// `gamma`: the factors' key; blocks with adaptive norms have none.
+    fn load(builder: &mut Builder<'_>, linear: &str, gamma: Option<String>) -> Result<Self, TokenizerError> {
+        let Some(gamma) = gamma else {
+            return Ok(Self {
+                linear: builder.linear(linear, RowChange::None)?,
+                gamma: None,
+            });
+        };
         if builder.is_packed() {
-            let gamma = builder.source.tensor(gamma)?.to_vec1::<f32>()?;
+            let gamma = builder.source.tensor(&gamma)?.to_vec1::<f32>()?;
             return Ok(Self {
                 linear: builder.linear(linear, RowChange::Scale(&gamma))?,
                 gamma: None,
@@ -81,7 +171,7 @@ impl ScaledLinear {
         }
         Ok(Self {
             linear: builder.linear(linear, RowChange::None)?,
-            gamma: Some(builder.tensor(gamma)?),
+            gamma: Some(builder.tensor(&gamma)?),
         })
     }
 
@@ -98,27 +188,57 @@ impl ScaledLinear {
 }
 
 impl Block {
-    fn load(builder: &mut Builder<'_>, prefix: &str, size: VitSize) -> Result<Self, TokenizerError> {
+    fn load(
+        builder: &mut Builder<'_>,
+        prefix: &str,
+        size: VitSize,
+        norms: NormKind,
+    ) -> Result<Self, TokenizerError> {
+        let (norm1, norm2) = match norms {
+            NormKind::Affine => (
+                Norm::Affine(builder.norm(&format!("{prefix}.norm1"))?),
+                Norm::Affine(builder.norm(&format!("{prefix}.norm2"))?),
+            ),
+            NormKind::Adaptive => {
+                let (first, second) = AdaptiveNorm::load_pair(builder, prefix, size.embed_dim)?;
+                (Norm::Adaptive(first), Norm::Adaptive(second))
+            }
+        };
+        let gamma = |name: &str| (norms == NormKind::Affine).then(|| format!("{prefix}.{name}.gamma"));
         Ok(Self {
-            norm1: builder.norm(&format!("{prefix}.norm1"))?,
-            attention: Attention::load(builder, prefix, size)?,
-            norm2: builder.norm(&format!("{prefix}.norm2"))?,
+            norm1,
+            attention: Attention::load(builder, prefix, size, gamma("ls1"))?,
+            norm2,
             fc1: builder.linear(&format!("{prefix}.mlp.fc1"), RowChange::None)?,
-            fc2: ScaledLinear::load(
-                builder,
-                &format!("{prefix}.mlp.fc2"),
-                &format!("{prefix}.ls2.gamma"),
-            )?,
+            fc2: ScaledLinear::load(builder, &format!("{prefix}.mlp.fc2"), gamma("ls2"))?,
         })
     }
 
-    fn forward(&self, x: &Tensor, rotation: Option<&Rotation>, math: Math) -> Result<Tensor, TokenizerError> {
-        let x = self
-            .attention
-            .forward(&self.norm1.forward(x, math)?, rotation, x, math)?;
-        let hidden = self
-            .fc1
-            .forward(&self.norm2.forward(&x, math)?, math, After::Gelu)?;
+    /// The weights as the state dict has them; None where they are packed.
+    fn given(&self) -> Option<BlockWeights> {
+        Some(BlockWeights {
+            norm1: self.norm1.given()?,
+            qkv: self.attention.qkv.given(),
+            proj: self.attention.proj.linear.given(),
+            gamma1: self.attention.proj.gamma.clone()?,
+            norm2: self.norm2.given()?,
+            fc1: self.fc1.given(),
+            fc2: self.fc2.linear.given(),
+            gamma2: self.fc2.gamma.clone()?,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        steering: Option<&Steering>,
+        rotation: Option<&Rotation>,
+        math: Math,
+    ) -> Result<Tensor, TokenizerError> {
+        let normalised = self.norm1.forward(x, steering, math)?;
+        let x = self.attention.forward(&normalised, rotation, x, math)?;
+        let normalised = self.norm2.forward(&x, steering, math)?;
+        let hidden = self.fc1.forward(&normalised, math, After::Gelu)?;
         self.fc2.forward(&hidden, &x, math)
     }
 }
@@ -135,17 +255,18 @@ struct Attention {
 }
 
 impl Attention {
-    fn load(builder: &mut Builder<'_>, prefix: &str, size: VitSize) -> Result<Self, TokenizerError> {
+    fn load(
+        builder: &mut Builder<'_>,
+        prefix: &str,
+        size: VitSize,
+        gamma: Option<String>,
+    ) -> Result<Self, TokenizerError> {
         let scale = 1.0 / (size.head_dim() as f64).sqrt();
         let mut factors = vec![1.0; 3 * size.embed_dim];
         factors[..size.embed_dim].fill(scale as f32);
         Ok(Self {
             qkv: builder.linear(&format!("{prefix}.attn.qkv"), RowChange::Scale(&factors))?,
-            proj: ScaledLinear::load(
-                builder,
-                &format!("{prefix}.attn.proj"),
-                &format!("{prefix}.ls1.gamma"),
-            )?,
+            proj: ScaledLinear::load(builder, &format!("{prefix}.attn.proj"), gamma)?,
             num_heads: size.num_heads,
             head_dim: size.head_dim(),
             query_scale: (!builder.is_packed()).then_some(scale),

@@ -7,11 +7,15 @@
 mod pickle;
 mod reader;
 mod safetensors;
+mod sharded;
 mod zip;
 
 pub(crate) use reader::Reading;
+pub use sharded::shard_names;
+pub(super) use sharded::shard_paths;
 
 use super::TokenizerError;
+use super::files::is_index;
 use candle_core::{DType, Tensor};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -56,7 +60,9 @@ impl StoredType {
 pub(crate) struct Entry {
     pub(crate) stored_type: StoredType,
     pub(crate) shape: Vec<usize>,
-    /// Position in the file of the first element, bytes.
+    /// Which of the checkpoint's files holds it.
+    shard: usize,
+    /// Position in that file of the first element, bytes.
     offset: u64,
     /// Elements from the first to the last, over which `strides` reach.
     span: usize,
@@ -77,6 +83,7 @@ impl Entry {
         Self {
             stored_type,
             shape: tensor.dims().to_vec(),
+            shard: 0,
             offset: 0,
             span: tensor.elem_count(),
             strides: None,
@@ -94,27 +101,37 @@ impl Entry {
     }
 }
 
+/// One file of a checkpoint.
+#[derive(Debug)]
+struct Shard {
+    path: PathBuf,
+    file: File,
+}
+
 /// An open checkpoint and the index of its state dict.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
+    /// What was asked for: the one file, or the index of several.
     path: PathBuf,
-    file: File,
+    shards: Vec<Shard>,
     entries: BTreeMap<String, Entry>,
     section: Option<String>,
 }
 
 impl Checkpoint {
-    /// Opens a safetensors file or a zipped PyTorch file, told apart by content, and reads its index.
+    /// Opens a safetensors file or a zipped PyTorch file, told apart by content, or all files that an index names, and
+    /// reads what they hold.
     pub(crate) fn open(path: &Path) -> Result<Self, TokenizerError> {
-        let mut file = File::open(path).map_err(|source| TokenizerError::read(path, source))?;
-        let entries = read_index(&mut file).map_err(|error| match error {
-            IndexError::Io(source) => TokenizerError::read(path, source),
-            IndexError::Malformed(reason) => TokenizerError::checkpoint(path, reason),
-        })?;
+        let (shards, entries) = if is_index(path) {
+            open_shards(path)?
+        } else {
+            let (shard, entries) = open_shard(path, 0)?;
+            (vec![shard], entries)
+        };
         let (section, entries) = select_section(entries);
         Ok(Self {
             path: path.to_owned(),
-            file,
+            shards,
             entries,
             section,
         })
@@ -133,6 +150,45 @@ impl Checkpoint {
     pub(crate) fn section(&self) -> Option<&str> {
         self.section.as_deref()
     }
+}
+
+fn open_shard(path: &Path, shard: usize) -> Result<(Shard, BTreeMap<String, Entry>), TokenizerError> {
+    let mut file = File::open(path).map_err(|source| TokenizerError::read(path, source))?;
+    let mut entries = read_index(&mut file).map_err(|error| match error {
+        IndexError::Io(source) => TokenizerError::read(path, source),
+        IndexError::Malformed(reason) => TokenizerError::checkpoint(path, reason),
+    })?;
+    for entry in entries.values_mut() {
+        entry.shard = shard;
+    }
+    let path = path.to_owned();
+    Ok((Shard { path, file }, entries))
+}
+
+/// Opens every file that the index at `path` names and takes from each what the index says is in it.
+fn open_shards(path: &Path) -> Result<(Vec<Shard>, BTreeMap<String, Entry>), TokenizerError> {
+    let mut shards = Vec::new();
+    let mut entries = BTreeMap::new();
+    for (shard_path, keys) in sharded::keys_by_shard(path)? {
+        if !shard_path.is_file() {
+            return Err(TokenizerError::checkpoint(
+                &shard_path,
+                "this file, which the index names, is missing; download the model again or put the file there",
+            ));
+        }
+        let (shard, mut found) = open_shard(&shard_path, shards.len())?;
+        for key in keys {
+            let entry = found.remove(&key).ok_or_else(|| {
+                TokenizerError::checkpoint(
+                    &shard_path,
+                    format!("the index says that `{key}` is in this file, and it is not; the files do not belong together"),
+                )
+            })?;
+            entries.insert(key, entry);
+        }
+        shards.push(shard);
+    }
+    Ok((shards, entries))
 }
 
 /// Why an index could not be read.

@@ -132,6 +132,7 @@ fn entry(place: &TensorPlace, storage_offset: u64, storage_bytes: u64) -> Option
     Some(Entry {
         stored_type: place.storage.stored_type,
         shape: place.shape.clone(),
+        shard: 0,
         offset: storage_offset.checked_add((place.offset * size) as u64)?,
         span,
         strides: (!is_row_major).then(|| place.strides.clone()),

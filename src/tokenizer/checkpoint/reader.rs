@@ -1,6 +1,6 @@
 //! Reading one tensor: file to vector in small pieces, checked, hashed and converted on the way.
 
-use super::{Checkpoint, Entry, StoredType};
+use super::{Checkpoint, Entry, Shard, StoredType};
 use crate::tokenizer::TokenizerError;
 use half::{bf16, f16};
 use sha2::{Digest, Sha256};
@@ -50,20 +50,22 @@ impl<'a> Reading<'a> {
         for dim in &entry.shape {
             hash.update((*dim as u64).to_le_bytes());
         }
+        let Some(Shard { path, file }) = checkpoint.shards.get_mut(entry.shard) else {
+            return Err(TokenizerError::Input(format!(
+                "`{key}` is in no file of this checkpoint"
+            )));
+        };
         let mut values = Vec::new();
-        values.try_reserve_exact(entry.span).map_err(|_| {
-            TokenizerError::checkpoint(&checkpoint.path, format!("`{key}` does not fit into memory"))
-        })?;
-        let read_error = |source| TokenizerError::read(&checkpoint.path, source);
-        checkpoint
-            .file
-            .seek(SeekFrom::Start(entry.offset))
-            .map_err(read_error)?;
+        values
+            .try_reserve_exact(entry.span)
+            .map_err(|_| TokenizerError::checkpoint(path, format!("`{key}` does not fit into memory")))?;
+        let read_error = |source| TokenizerError::read(path, source);
+        file.seek(SeekFrom::Start(entry.offset)).map_err(read_error)?;
         let mut left = entry.stored_bytes();
         while left > 0 {
             let length = left.min(PIECE_BYTES as u64);
             self.piece.resize(length as usize, 0);
-            checkpoint.file.read_exact(&mut self.piece).map_err(read_error)?;
+            file.read_exact(&mut self.piece).map_err(read_error)?;
             hash.update(&self.piece);
             convert(entry.stored_type, &self.piece, &mut values);
             left -= length;
@@ -79,7 +81,7 @@ impl<'a> Reading<'a> {
         };
         match values.iter().position(|value| !value.is_finite()) {
             Some(index) => Err(TokenizerError::NotFinite {
-                path: checkpoint.path.clone(),
+                path: path.clone(),
                 key: key.to_owned(),
                 index,
             }),

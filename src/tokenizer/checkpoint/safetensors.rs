@@ -57,6 +57,7 @@ pub(super) fn read_index(file: &mut File, file_length: u64) -> Result<BTreeMap<S
             stored_type,
             span: info.shape.iter().product(),
             shape: info.shape.clone(),
+            shard: 0,
             offset: data_start + info.data_offsets.0 as u64,
             strides: None,
         };
