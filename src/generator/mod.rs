@@ -1,38 +1,158 @@
-//! Class-conditional generators of latent tokens in candle: SiT (arXiv 2401.08740) and the samplers that the published
-//! models use. No user interface, no threads.
+//! Class-conditional generators of latent tokens in candle: SiT (arXiv 2401.08740) and DiT (arXiv 2212.09748), and the
+//! samplers that the published models use. No user interface, no threads.
 
+mod args;
+mod check;
+mod diffusion;
+mod error;
+mod network;
+mod noise;
 mod path;
 mod sampler;
-mod sit;
+mod schema;
 mod weights;
 
+pub use args::{GeneratorArgs, GeneratorClass};
+pub use check::{GeneratorReport, check};
+pub use diffusion::{Diffusion, DiffusionStep, Posterior, TRAINED_STEPS};
+pub use error::GeneratorError;
+pub use noise::Noise;
 pub use path::Path;
-pub use sampler::{Guidance, SampleStep, Solver, sample};
-pub use sit::{Sit, SitArgs};
+pub use sampler::{Guidance, Original, Sampler, Settings, Solver, Start};
 
-/// What can go wrong between a generator's files and its tokens.
-#[derive(Debug, thiserror::Error)]
-pub enum GeneratorError {
-    /// The configuration asks for something this network cannot be.
-    #[error("generator config: {0}")]
-    Config(String),
-    /// State-dict entries that are absent.
-    #[error("the generator's weights lack {}: use the file that belongs to its config.json", .0.join(", "))]
-    MissingKeys(Vec<String>),
-    /// A state-dict entry of another shape than the configuration says.
-    #[error("generator weight {key} has shape {found:?}, the config asks for {expected:?}")]
-    WrongShape {
-        /// State-dict key.
-        key: String,
-        /// Shape that the configuration asks for.
-        expected: Vec<usize>,
-        /// Shape in the file.
-        found: Vec<usize>,
-    },
-    /// The observer of a sampling run ended it.
-    #[error("cancelled")]
-    Cancelled,
-    /// A tensor operation failed.
-    #[error(transparent)]
-    Candle(#[from] candle_core::Error),
+use crate::tokenizer::ModelFiles;
+use crate::tokenizer::checkpoint::{Checkpoint, Entry, Reading};
+use candle_core::{DType, Device, Result as CandleResult, Tensor};
+use check::Plan;
+use network::{Network, Pass};
+use std::collections::HashMap;
+use weights::{Source, Weights};
+
+/// A loaded generator.
+#[derive(Debug)]
+pub struct Generator {
+    args: GeneratorArgs,
+    class: GeneratorClass,
+    network: Network,
+    device: Device,
+    hash: String,
+    parameter_count: usize,
+}
+
+impl Generator {
+    /// Reads a generator; its class is told from configuration and state dict. `progress` is told bytes read and bytes
+    /// in all, and returns false to cancel.
+    ///
+    /// `dtype` is that of the matrices (f32, f16 or bf16). Tensors are read one at a time, so the peak is little over
+    /// the weights' size.
+    ///
+    /// # Errors
+    /// Unreadable or damaged files, a configuration that makes no network, one error with every missing and wrongly
+    /// shaped key, weights that are not finite, [`GeneratorError::Cancelled`].
+    pub fn load(
+        files: &ModelFiles,
+        device: &Device,
+        dtype: DType,
+        progress: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> Result<Self, GeneratorError> {
+        let args = GeneratorArgs::read(&files.config)?;
+        let checkpoint = Checkpoint::open(&files.weights)?;
+        let plan = Plan::new(&args, checkpoint.entries());
+        plan.require_loadable(&files.weights)?;
+        let total_bytes = plan.used(checkpoint.entries()).map(Entry::stored_bytes).sum();
+        let mut weights = Weights {
+            source: Source::File {
+                checkpoint,
+                reading: Reading::new(total_bytes, progress),
+            },
+            device,
+            dtype,
+        };
+        let mut generator = Self::build(args, &plan, &mut weights)?;
+        if let Source::File { reading, .. } = weights.source {
+            generator.hash = reading.finish();
+        }
+        Ok(generator)
+    }
+
+    /// Builds a generator from tensors by state-dict key, for tests. It has no hash.
+    ///
+    /// # Errors
+    /// As [`Self::load`], for configuration, keys and shapes.
+    pub fn from_tensors(
+        args: GeneratorArgs,
+        tensors: &HashMap<String, Tensor>,
+        device: &Device,
+    ) -> Result<Self, GeneratorError> {
+        args.check().map_err(|reason| GeneratorError::Config {
+            path: "the given configuration".into(),
+            reason,
+        })?;
+        let entries = tensors
+            .iter()
+            .map(|(key, tensor)| (key.clone(), Entry::of_tensor(tensor)))
+            .collect();
+        let plan = Plan::new(&args, &entries);
+        plan.require_loadable(std::path::Path::new("the given tensors"))?;
+        let mut weights = Weights {
+            source: Source::Given(tensors),
+            device,
+            dtype: DType::F32,
+        };
+        Self::build(args, &plan, &mut weights)
+    }
+
+    fn build(args: GeneratorArgs, plan: &Plan, weights: &mut Weights<'_>) -> Result<Self, GeneratorError> {
+        Ok(Self {
+            network: Network::load(args.clone(), plan.class, weights)?,
+            class: plan.class,
+            device: weights.device.clone(),
+            hash: String::new(),
+            parameter_count: plan
+                .keys
+                .values()
+                .map(|shape| shape.iter().product::<usize>())
+                .sum(),
+            args,
+        })
+    }
+
+    /// The configuration.
+    pub fn args(&self) -> &GeneratorArgs {
+        &self.args
+    }
+
+    /// SiT or DiT.
+    pub fn class(&self) -> GeneratorClass {
+        self.class
+    }
+
+    /// SHA-256 (first 16 hex digits) over the state dict, as [`crate::tokenizer::Tokenizer::hash`] takes it. Empty for a
+    /// generator that was not read from a file.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Number of parameters in use.
+    pub fn parameter_count(&self) -> usize {
+        self.parameter_count
+    }
+
+    /// What the network predicts at latents `x` ([`GeneratorArgs::latent_shape`], f32), times `t` `[B]` f32 (SiT: 0..1,
+    /// DiT: 0..999) and labels `[B]` u32. SiT: velocity, the shape of `x`. DiT: noise, then the variance's place between
+    /// its bounds, [B, L, 2 D].
+    ///
+    /// # Errors
+    /// Tensors of other shapes, a failing device.
+    pub fn forward(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> Result<Tensor, GeneratorError> {
+        let mut pass = self.begin(x, t, labels)?;
+        self.network
+            .advance(&mut pass, &mut || true)?
+            .ok_or(GeneratorError::Cancelled)
+    }
+
+    fn begin(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> CandleResult<Pass> {
+        let place = |tensor: &Tensor| tensor.to_device(&self.device);
+        self.network.begin(&place(x)?, &place(t)?, &place(labels)?)
+    }
 }
