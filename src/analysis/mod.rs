@@ -3,9 +3,14 @@
 mod difference;
 mod influence;
 mod metrics;
+mod summary;
 mod tokens;
 
 pub use difference::{difference_map, heat_colours, signed_difference};
 pub use influence::{InfluenceMaps, TokenInfluence};
 pub use metrics::{PictureMetrics, compare};
-pub use tokens::{MixtureFigures, TokenQuantity, mixture_figures, token_quantity, top_codewords};
+pub use summary::MetricsSummary;
+pub use tokens::{
+    MixtureFigures, TokenQuantity, encoder_codeword, mixture_figures, nearest_codewords, quantities,
+    token_quantity, top_codewords,
+};

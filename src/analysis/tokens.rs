@@ -1,7 +1,11 @@
-//! Figures about mixtures and tokens.
+//! Figures about tokens and what is behind them.
 
-use crate::latent::{LatentSpace, LatentState, Mixture, project_onto_hull, segment_behind};
+use crate::latent::{
+    Bottleneck, Codebook, GaussianRow, LatentSpace, LatentState, Mixture, codeword_distances,
+    nearest_codeword, project_onto_hull, segment_behind,
+};
 use rayon::prelude::*;
+use std::cmp::Ordering;
 
 /// Figures of one mixture.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -33,14 +37,41 @@ pub fn mixture_figures(mixture: &Mixture) -> MixtureFigures {
 
 /// The `top` heaviest codewords, heaviest first, ties by index: (codeword, weight).
 pub fn top_codewords(mixture: &Mixture, top: usize) -> Vec<(usize, f32)> {
-    let mut order: Vec<(usize, f32)> = mixture.weights.iter().copied().enumerate().collect();
-    let heavier = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-    if top < order.len() {
-        order.select_nth_unstable_by(top, heavier);
-        order.truncate(top);
+    let order = mixture.weights.iter().copied().enumerate().collect();
+    first(order, top, |a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)))
+}
+
+/// The `top` codewords of a segment nearest to `row` (D values), nearest first, ties by index: (codeword, Euclidean
+/// distance). Where the model compares unit vectors, so does this.
+pub fn nearest_codewords(codebook: &Codebook, segment: usize, row: &[f32], top: usize) -> Vec<(usize, f32)> {
+    let order = codeword_distances(codebook, segment, row)
+        .into_iter()
+        .enumerate()
+        .collect();
+    first(order, top, |a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+}
+
+/// The codeword that a hard quantiser chose for what the encoder put out for row `token`, and the Euclidean distance
+/// to it; `None` where the output is not known or the model is not VQ.
+pub fn encoder_codeword(space: &LatentSpace, state: &LatentState, token: usize) -> Option<(usize, f32)> {
+    let Bottleneck::Hard(codebook) = &space.bottleneck else {
+        return None;
+    };
+    nearest_codeword(codebook, 0, state.h_row(token)?)
+}
+
+/// The first `count` in the order of `compare`.
+fn first(
+    mut all: Vec<(usize, f32)>,
+    count: usize,
+    compare: impl Fn(&(usize, f32), &(usize, f32)) -> Ordering,
+) -> Vec<(usize, f32)> {
+    if count < all.len() {
+        all.select_nth_unstable_by(count, &compare);
+        all.truncate(count);
     }
-    order.sort_unstable_by(heavier);
-    order
+    all.sort_unstable_by(compare);
+    all
 }
 
 /// What the token strip can be coloured by.
@@ -57,9 +88,29 @@ pub enum TokenQuantity {
     Edited,
     /// Euclidean distance to the nearest mixture of codewords; 0 for a token on its mixture.
     HullDistance,
+    /// Euclidean distance from the encoder's output to the nearest codeword, which a hard quantiser puts in its place.
+    CodewordDistance,
+    /// Mean standard deviation of the values' normal distributions.
+    Deviation,
+    /// Divergence of the token's normal distribution from the standard one, nats.
+    Divergence,
 }
 
-/// One value per token; `None` where the quantity does not exist (a free token has no entropy).
+/// The figures that tokens of this class have.
+pub fn quantities(space: &LatentSpace) -> &'static [TokenQuantity] {
+    use TokenQuantity::{
+        CodewordDistance, Deviation, Divergence, Edited, Entropy, HullDistance, MaxWeight, Norm,
+    };
+    match space.bottleneck {
+        Bottleneck::Soft(_) => &[Entropy, MaxWeight, Norm, Edited, HullDistance],
+        Bottleneck::Hard(_) => &[CodewordDistance, Norm, Edited],
+        Bottleneck::Gaussian => &[Deviation, Divergence, Norm, Edited],
+        Bottleneck::Identity => &[Norm, Edited],
+    }
+}
+
+/// One value per token; `None` where the quantity does not exist: a free token has no entropy, a token of another
+/// class than SoftVQ has none either.
 pub fn token_quantity(
     space: &LatentSpace,
     original: &LatentState,
@@ -67,12 +118,19 @@ pub fn token_quantity(
     quantity: TokenQuantity,
 ) -> Vec<Option<f32>> {
     let figures = |token: usize| state.mixture(token).map(mixture_figures);
+    let is_gaussian = matches!(space.bottleneck, Bottleneck::Gaussian);
+    let gaussian = |token: usize| GaussianRow::behind(state, token).filter(|_| is_gaussian);
     let value = |token: usize| match quantity {
         TokenQuantity::Entropy => figures(token).map(|figures| figures.entropy_nats as f32),
         TokenQuantity::MaxWeight => figures(token).map(|figures| figures.max_weight),
         TokenQuantity::Norm => Some(norm(state.z.row(token).iter().copied())),
         TokenQuantity::Edited => edited_distance(space, original, state, token),
-        TokenQuantity::HullDistance => Some(hull_distance(space, original, state, token)),
+        TokenQuantity::HullDistance => hull_distance(space, original, state, token),
+        TokenQuantity::CodewordDistance => {
+            encoder_codeword(space, state, token).map(|(_, distance)| distance)
+        }
+        TokenQuantity::Deviation => gaussian(token).map(|gaussian| gaussian.mean_deviation()),
+        TokenQuantity::Divergence => gaussian(token).map(|gaussian| gaussian.kl_nats() as f32),
     };
     (0..state.z.count).into_par_iter().map(value).collect()
 }
@@ -93,12 +151,19 @@ fn edited_distance(
     is_comparable.then(|| norm(before.iter().zip(after).map(|(before, after)| after - before)) / space.std)
 }
 
-fn hull_distance(space: &LatentSpace, original: &LatentState, state: &LatentState, token: usize) -> f32 {
+/// `None` in classes whose tokens are no mixtures.
+fn hull_distance(
+    space: &LatentSpace,
+    original: &LatentState,
+    state: &LatentState,
+    token: usize,
+) -> Option<f32> {
+    let codebook = space.mixing()?;
     if state.mixture(token).is_some() {
-        return 0.0;
+        return Some(0.0);
     }
-    let segment = segment_behind(space, original, state, token);
-    project_onto_hull(&space.codebook, segment, state.z.row(token)).distance
+    let segment = segment_behind(codebook, original, state, token);
+    Some(project_onto_hull(codebook, segment, state.z.row(token)).distance)
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 //! valid, so that a failed edit leaves the state as it was.
 
 use super::behind::{editable_mixture, segment_behind};
+use super::checks::{check_row_finite, finite, in_range};
 use super::mixture::{self, posterior};
 use super::rows::{blend_rows, noisy};
 use super::{
-    DirectionSource, Edit, EditError, LatentSpace, LatentState, Mixture, Rest, TokenSource, project_onto_hull,
+    Assignment, Bottleneck, Codebook, DirectionSource, Edit, EditError, GaussianRow, LatentSpace,
+    LatentState, Mixture, Rest, TokenSource, nearest_codeword, project_onto_hull,
 };
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -17,7 +19,10 @@ const BLEND_RANGE: RangeInclusive<f32> = -1.0..=2.0;
 /// Applies one edit to `state`. `original` is the state before any edit (what `restore` goes back to, and whose `h`
 /// a new temperature is measured from). On error `state` is unchanged.
 ///
-/// A row whose values an edit does not change keeps its mixture.
+/// A row whose values an edit does not change keeps its mixture or codeword.
+///
+/// # Errors
+/// Tokens, codewords or numbers that cannot be, and edits that the model's class does not have.
 pub fn apply(
     space: &LatentSpace,
     original: &LatentState,
@@ -40,24 +45,24 @@ pub fn apply(
 
 /// What becomes of one row.
 enum Change {
-    /// New values on no mixture, of a token whose encoder output stays known or not.
+    /// New values off the codewords, of a token whose encoder output stays known or not.
     Moved {
         token: usize,
         z: Vec<f32>,
         keeps_h: bool,
     },
-    /// A new mixture and the values it gives.
-    Mixed {
+    /// A new mixture or codeword and the values it gives.
+    Assigned {
         token: usize,
         z: Vec<f32>,
-        mixture: Mixture,
+        assignment: Assignment,
     },
     /// Another row with all that is behind it.
     Replaced {
         token: usize,
         h: Option<Vec<f32>>,
         z: Vec<f32>,
-        mixture: Option<Mixture>,
+        assignment: Option<Assignment>,
     },
 }
 
@@ -69,18 +74,23 @@ impl Change {
                     return;
                 }
                 state.z.row_mut(token).copy_from_slice(&z);
-                set_mixture(state, token, None);
+                set_assignment(state, token, None);
                 if !keeps_h {
                     state.forget_h(token);
                 }
             }
-            Self::Mixed { token, z, mixture } => {
+            Self::Assigned { token, z, assignment } => {
                 state.z.row_mut(token).copy_from_slice(&z);
-                set_mixture(state, token, Some(mixture));
+                set_assignment(state, token, Some(assignment));
             }
-            Self::Replaced { token, h, z, mixture } => {
+            Self::Replaced {
+                token,
+                h,
+                z,
+                assignment,
+            } => {
                 state.z.row_mut(token).copy_from_slice(&z);
-                set_mixture(state, token, mixture);
+                set_assignment(state, token, assignment);
                 match (&mut state.h, h) {
                     (Some(rows), Some(row)) => rows.row_mut(token).copy_from_slice(&row),
                     _ => state.forget_h(token),
@@ -90,9 +100,9 @@ impl Change {
     }
 }
 
-fn set_mixture(state: &mut LatentState, token: usize, mixture: Option<Mixture>) {
-    if let Some(slot) = state.mixtures.get_mut(token) {
-        *slot = mixture;
+fn set_assignment(state: &mut LatentState, token: usize, assignment: Option<Assignment>) {
+    if let Some(slot) = state.assignments.get_mut(token) {
+        *slot = assignment;
     }
 }
 
@@ -143,6 +153,7 @@ impl Pass<'_> {
                 let deviation = sigma * self.space.std;
                 self.moved(tokens, |token, row| noisy(row, deviation, *seed, token))
             }
+            Edit::Sample { tokens, amount, seed } => self.sample(tokens, *amount, *seed),
             Edit::Direction { source, amount } => self.direction(source, *amount),
             Edit::Project { tokens } => self.project(tokens),
             Edit::Restore { tokens } => {
@@ -172,19 +183,18 @@ impl Pass<'_> {
 
     /// Rows that get a new mixture, worked out side by side: one takes a pass over a whole codebook segment.
     fn mixed(
-        &self,
+        codebook: &Codebook,
         tokens: &[usize],
         mixture: impl Fn(usize) -> Result<Mixture, EditError> + Sync,
     ) -> Result<Vec<Change>, EditError> {
-        let change = |&token: &usize| {
-            let mixture = mixture(token)?;
-            Ok(Change::Mixed {
-                token,
-                z: self.space.codebook.mix(&mixture),
-                mixture,
-            })
-        };
+        let change = |&token: &usize| Ok(mixed(codebook, token, mixture(token)?));
         tokens.par_iter().map(change).collect()
+    }
+
+    /// The codebook of a model whose tokens are mixtures, for the edit of the type `edit`.
+    fn mixing(&self, edit: &'static str) -> Result<&Codebook, EditError> {
+        let class = self.space.bottleneck.class_name();
+        self.space.mixing().ok_or(EditError::NoMixtures { edit, class })
     }
 
     fn set_value(&self, token: usize, dim: usize, value: f32) -> Result<Vec<Change>, EditError> {
@@ -208,8 +218,12 @@ impl Pass<'_> {
         rest: Rest,
     ) -> Result<Vec<Change>, EditError> {
         self.check_token(token)?;
-        let current = self.editable_mixture(token);
-        self.check_weights(token, current.segment, listed)?;
+        if let Bottleneck::Hard(codebook) = &self.space.bottleneck {
+            return choose_codeword(codebook, token, listed, rest);
+        }
+        let codebook = self.mixing("set_weights")?;
+        let current = self.editable_mixture(codebook, token);
+        check_weights(codebook, token, current.segment, listed)?;
         let mut weights: Vec<f64> = match rest {
             Rest::Proportional => current.weights.iter().map(|weight| f64::from(*weight)).collect(),
             Rest::Zero => vec![0.0; current.weights.len()],
@@ -235,38 +249,31 @@ impl Pass<'_> {
             segment: current.segment,
             weights,
         };
-        Ok(vec![Change::Mixed {
-            token,
-            z: self.space.codebook.mix(&mixture),
-            mixture,
-        }])
+        Ok(vec![mixed(codebook, token, mixture)])
     }
 
     fn temperature(&self, tokens: &[usize], tau: f32) -> Result<Vec<Change>, EditError> {
         in_range("tau", tau, tau > 0.0, "above 0")?;
         self.check_tokens(tokens)?;
-        self.mixed(tokens, |token| {
+        let codebook = self.mixing("temperature")?;
+        Self::mixed(codebook, tokens, |token| {
             let h = self
                 .state
                 .h_row(token)
                 .ok_or(EditError::EncoderOutputUnknown { token })?;
-            Ok(posterior(
-                &self.space.codebook,
-                self.segment_behind(token),
-                h,
-                tau,
-            ))
+            Ok(posterior(codebook, self.segment_behind(codebook, token), h, tau))
         })
     }
 
     fn harden(&self, tokens: &[usize], top: usize) -> Result<Vec<Change>, EditError> {
-        let size = self.space.codebook.size;
+        let codebook = self.mixing("harden")?;
+        let size = codebook.size;
         if top == 0 || top > size {
             return Err(EditError::TopOutOfRange { top, size });
         }
         self.check_tokens(tokens)?;
-        self.mixed(tokens, |token| {
-            Ok(mixture::hardened(&self.editable_mixture(token), top))
+        Self::mixed(codebook, tokens, |token| {
+            Ok(mixture::hardened(&self.editable_mixture(codebook, token), top))
         })
     }
 
@@ -327,26 +334,54 @@ impl Pass<'_> {
         Ok(moved.collect())
     }
 
-    /// Rows on a mixture are on the hull already.
+    fn sample(&self, tokens: &[usize], amount: f32, seed: u64) -> Result<Vec<Change>, EditError> {
+        in_range("amount", amount, amount >= 0.0, "from 0 up")?;
+        self.check_tokens(tokens)?;
+        if !matches!(self.space.bottleneck, Bottleneck::Gaussian) {
+            let class = self.space.bottleneck.class_name();
+            return Err(EditError::NoDistribution { class });
+        }
+        let change = |&token: &usize| {
+            let gaussian =
+                GaussianRow::behind(self.state, token).ok_or(EditError::DistributionUnknown { token })?;
+            Ok(Change::Moved {
+                token,
+                z: gaussian.sample(amount, seed, token),
+                keeps_h: true,
+            })
+        };
+        tokens.iter().map(change).collect()
+    }
+
+    /// Rows on a mixture are on the hull already, and rows that are a codeword are their own nearest.
     fn project(&self, tokens: &[usize]) -> Result<Vec<Change>, EditError> {
         self.check_tokens(tokens)?;
-        let free: Vec<usize> = tokens
-            .iter()
-            .copied()
-            .filter(|token| self.state.mixture(*token).is_none())
-            .collect();
-        self.mixed(&free, |token| {
-            let segment = self.segment_behind(token);
-            Ok(project_onto_hull(&self.space.codebook, segment, self.state.z.row(token)).mixture)
-        })
+        let is_free = |token: &usize| self.state.assignments.get(*token).is_none_or(Option::is_none);
+        let free: Vec<usize> = tokens.iter().copied().filter(is_free).collect();
+        match &self.space.bottleneck {
+            Bottleneck::Soft(codebook) => Self::mixed(codebook, &free, |token| {
+                let segment = self.segment_behind(codebook, token);
+                Ok(project_onto_hull(codebook, segment, self.state.z.row(token)).mixture)
+            }),
+            Bottleneck::Hard(codebook) => Ok(free
+                .par_iter()
+                .filter_map(|&token| {
+                    let (nearest, _) = nearest_codeword(codebook, 0, self.state.z.row(token))?;
+                    chosen(codebook, token, nearest)
+                })
+                .collect()),
+            Bottleneck::Gaussian | Bottleneck::Identity => Err(EditError::NoCodebook {
+                class: self.space.bottleneck.class_name(),
+            }),
+        }
     }
 
-    fn editable_mixture(&self, token: usize) -> Mixture {
-        editable_mixture(self.space, self.original, self.state, token)
+    fn editable_mixture(&self, codebook: &Codebook, token: usize) -> Mixture {
+        editable_mixture(codebook, self.original, self.state, token)
     }
 
-    fn segment_behind(&self, token: usize) -> usize {
-        segment_behind(self.space, self.original, self.state, token)
+    fn segment_behind(&self, codebook: &Codebook, token: usize) -> usize {
+        segment_behind(codebook, self.original, self.state, token)
     }
 
     /// The rows `tokens` of tokens given in the edit.
@@ -380,14 +415,15 @@ impl Pass<'_> {
     fn check_shapes(&self) -> Result<(), EditError> {
         let (z, original) = (&self.state.z, &self.original.z);
         let fits = |state: &LatentState| {
-            let tokens_fit = |tokens: &super::Tokens| {
+            let tokens_fit = |tokens: &super::Tokens, dim: usize| {
                 tokens.count == original.count
-                    && tokens.dim == self.space.dim
+                    && tokens.dim == dim
                     && tokens.values.len() == tokens.count * tokens.dim
             };
-            tokens_fit(&state.z)
-                && state.h.as_ref().is_none_or(tokens_fit)
-                && state.mixtures.len() == state.z.count
+            let h_fits = |h| tokens_fit(h, self.space.encoder_dim());
+            tokens_fit(&state.z, self.space.dim)
+                && state.h.as_ref().is_none_or(h_fits)
+                && state.assignments.len() == state.z.count
         };
         if fits(self.state) && fits(self.original) {
             return Ok(());
@@ -422,46 +458,12 @@ impl Pass<'_> {
         }
         Ok(())
     }
-
-    fn check_weights(
-        &self,
-        token: usize,
-        segment: usize,
-        listed: &[(usize, usize, f32)],
-    ) -> Result<(), EditError> {
-        if listed.is_empty() {
-            return Err(EditError::NoWeights { token });
-        }
-        let size = self.space.codebook.size;
-        let mut seen = HashSet::new();
-        for &(given, codeword, weight) in listed {
-            if given != segment {
-                return Err(EditError::SegmentMismatch {
-                    token,
-                    given,
-                    expected: segment,
-                });
-            }
-            if codeword >= size {
-                return Err(EditError::CodewordOutOfRange {
-                    segment,
-                    codeword,
-                    size,
-                });
-            }
-            in_range("weight", weight, weight >= 0.0, "from 0 up")?;
-            if !seen.insert(codeword) {
-                return Err(EditError::DuplicateCodeword { token, codeword });
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Rows from elsewhere are as they were there; what is worked out here must be finite.
 fn check_overflow(changes: &[Change]) -> Result<(), EditError> {
     for change in changes {
-        if let Change::Moved { token, z, .. } | Change::Mixed { token, z, .. } = change
+        if let Change::Moved { token, z, .. } | Change::Assigned { token, z, .. } = change
             && !z.iter().all(|value| value.is_finite())
         {
             return Err(EditError::Overflow { token: *token });
@@ -476,7 +478,7 @@ fn replaced(source: &LatentState, from: usize, to: usize) -> Change {
         token: to,
         h: source.h_row(from).map(<[f32]>::to_vec),
         z: source.z.row(from).to_vec(),
-        mixture: source.mixture(from).cloned(),
+        assignment: source.assignments.get(from).cloned().flatten(),
     }
 }
 
@@ -486,22 +488,70 @@ fn set(weights: &mut [f64], codeword: usize, weight: f64) {
     }
 }
 
-fn finite(what: &'static str, value: f32) -> Result<(), EditError> {
-    in_range(what, value, true, "that is finite")
-}
-
-/// `is_inside` says whether a finite value is allowed.
-fn in_range(what: &'static str, value: f32, is_inside: bool, range: &'static str) -> Result<(), EditError> {
-    if value.is_finite() && is_inside {
-        Ok(())
-    } else {
-        Err(EditError::ValueOutOfRange { what, value, range })
+/// Row `token` as a mixture.
+fn mixed(codebook: &Codebook, token: usize, mixture: Mixture) -> Change {
+    Change::Assigned {
+        token,
+        z: codebook.mix(&mixture),
+        assignment: Assignment::Soft(mixture),
     }
 }
 
-fn check_row_finite(row: usize, values: &[f32]) -> Result<(), EditError> {
-    match values.iter().find(|value| !value.is_finite()) {
-        Some(&value) => Err(EditError::SourceNotFinite { row, value }),
-        None => Ok(()),
+/// Row `token` as a codeword; `None` where there is no such codeword.
+fn chosen(codebook: &Codebook, token: usize, codeword: usize) -> Option<Change> {
+    Some(Change::Assigned {
+        token,
+        z: codebook.codeword(0, codeword)?.to_vec(),
+        assignment: Assignment::Hard(codeword),
+    })
+}
+
+/// `set_weights` on a token of a hard quantiser: one codeword takes the whole weight.
+fn choose_codeword(
+    codebook: &Codebook,
+    token: usize,
+    listed: &[(usize, usize, f32)],
+    rest: Rest,
+) -> Result<Vec<Change>, EditError> {
+    check_weights(codebook, token, 0, listed)?;
+    match *listed {
+        [(_, codeword, weight)] if weight > 0.0 && (rest == Rest::Zero || weight >= 1.0) => {
+            Ok(chosen(codebook, token, codeword).into_iter().collect())
+        }
+        _ => Err(EditError::NotOneCodeword { token }),
     }
+}
+
+fn check_weights(
+    codebook: &Codebook,
+    token: usize,
+    segment: usize,
+    listed: &[(usize, usize, f32)],
+) -> Result<(), EditError> {
+    if listed.is_empty() {
+        return Err(EditError::NoWeights { token });
+    }
+    let size = codebook.size;
+    let mut seen = HashSet::new();
+    for &(given, codeword, weight) in listed {
+        if given != segment {
+            return Err(EditError::SegmentMismatch {
+                token,
+                given,
+                expected: segment,
+            });
+        }
+        if codeword >= size {
+            return Err(EditError::CodewordOutOfRange {
+                segment,
+                codeword,
+                size,
+            });
+        }
+        in_range("weight", weight, weight >= 0.0, "from 0 up")?;
+        if !seen.insert(codeword) {
+            return Err(EditError::DuplicateCodeword { token, codeword });
+        }
+    }
+    Ok(())
 }

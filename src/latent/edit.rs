@@ -70,7 +70,8 @@ pub enum Edit {
         /// Any finite number.
         factor: f32,
     },
-    /// Weights of some codewords of a token; z becomes their mixture.
+    /// Weights of some codewords of a token; z becomes their mixture. A token of a VQ model is one codeword: it takes
+    /// the whole weight.
     SetWeights {
         /// Token index, 0..L.
         token: usize,
@@ -150,7 +151,17 @@ pub enum Edit {
         /// How far.
         amount: f32,
     },
-    /// The nearest mixture of codewords.
+    /// z becomes mean + amount * deviation * a standard normal draw, of the normal distribution that the encoder of a
+    /// KL model put out. A token's draws depend on the seed and its index alone.
+    Sample {
+        /// Token indices, each once.
+        tokens: Vec<usize>,
+        /// In units of each value's deviation, >= 0; 0 gives the mean.
+        amount: f32,
+        /// Any number.
+        seed: u64,
+    },
+    /// The nearest mixture of codewords; of a VQ model the nearest codeword.
     Project {
         /// Token indices, each once.
         tokens: Vec<usize>,
@@ -176,6 +187,7 @@ impl Edit {
             | Self::Mean { tokens }
             | Self::Zero { tokens }
             | Self::Noise { tokens, .. }
+            | Self::Sample { tokens, .. }
             | Self::Project { tokens }
             | Self::Restore { tokens } => Some(tokens.clone()),
             Self::Direction {

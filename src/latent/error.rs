@@ -102,6 +102,50 @@ pub enum EditError {
         /// Token that was addressed.
         token: usize,
     },
+    /// `sample` without the encoder output that holds the distribution.
+    #[error(
+        "the encoder output behind token {token} is not known (it came from a token file or another picture), so \
+         there is no distribution to sample from: restore the token first, or use noise"
+    )]
+    DistributionUnknown {
+        /// Token that was addressed.
+        token: usize,
+    },
+    /// An edit of mixtures, in a class without them.
+    #[error(
+        "{edit} needs tokens that are mixtures of codewords, as in SoftVQ; this model's class is {class}: \
+         use an edit of values, such as set_value, scale or blend"
+    )]
+    NoMixtures {
+        /// Type of the edit.
+        edit: &'static str,
+        /// Name of the model's class.
+        class: &'static str,
+    },
+    /// `project` in a class without codewords.
+    #[error(
+        "project needs codewords, as SoftVQ and VQ models have; this model's class is {class}, whose tokens are free"
+    )]
+    NoCodebook {
+        /// Name of the model's class.
+        class: &'static str,
+    },
+    /// `sample` in a class without distributions.
+    #[error(
+        "sample needs the normal distributions of a KL model; this model's class is {class}: use noise, which every model takes"
+    )]
+    NoDistribution {
+        /// Name of the model's class.
+        class: &'static str,
+    },
+    /// `set_weights` on a token of a VQ model with anything but one codeword.
+    #[error(
+        "token {token} of a VQ model is one codeword: list one codeword with weight 1 and \"rest\": \"zero\""
+    )]
+    NotOneCodeword {
+        /// Token that was addressed.
+        token: usize,
+    },
     /// Tokens given as a path that nobody has read yet.
     #[error("the tokens of '{path}' were not read: resolve the recipe's paths before applying it")]
     SourceUnresolved {

@@ -58,6 +58,16 @@ impl Edit {
             } => {
                 format!("Move along a direction by {}", number(*amount))
             }
+            Self::Sample {
+                tokens, amount: 0.0, ..
+            } => format!("Set {} to the mean", list(tokens)),
+            Self::Sample { tokens, amount, seed } => {
+                format!(
+                    "Sample {}, amount {} (seed {seed})",
+                    list(tokens),
+                    number(*amount)
+                )
+            }
             Self::Project { tokens } => format!("Project {} onto the codewords", list(tokens)),
             Self::Restore { tokens } => format!("Restore {}", list(tokens)),
         }
@@ -158,5 +168,12 @@ mod tests {
             to: vec![7],
         };
         assert_eq!(copy.label(), "Copy token 3 from cat.png to token 7");
+        let sample = |amount| Edit::Sample {
+            tokens: vec![4],
+            amount,
+            seed: 9,
+        };
+        assert_eq!(sample(1.5).label(), "Sample token 4, amount 1.5 (seed 9)");
+        assert_eq!(sample(0.0).label(), "Set token 4 to the mean");
     }
 }

@@ -3,7 +3,8 @@
 use super::{Codebook, Mixture};
 use std::sync::Arc;
 
-const LANES: usize = 8;
+/// Sums run side by side in so many places.
+pub(super) const LANES: usize = 8;
 /// Codewords summed in f32 before the partial sum is added in f64: keeps 8192 terms as exact as a few.
 const SUM_BLOCK: usize = 256;
 /// Smallest norm divided by, as in the reference's normalisation.

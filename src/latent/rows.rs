@@ -39,12 +39,15 @@ fn arc_weights(a: &[f32], b: &[f32], t: f64) -> Option<(f32, f32)> {
 /// `row` + `deviation` * standard normal draws. Each token has its own stream of the seed, so what a token gets does
 /// not depend on which others are listed.
 pub(super) fn noisy(row: &[f32], deviation: f32, seed: u64, token: usize) -> Vec<f32> {
+    row.iter()
+        .zip(normal_draws(seed, token, row.len()))
+        .map(|(value, draw)| value + deviation * draw)
+        .collect()
+}
+
+/// Standard normal draws of a token.
+pub(super) fn normal_draws(seed: u64, token: usize, count: usize) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(token as u64);
-    row.iter()
-        .map(|value| {
-            let draw: f32 = StandardNormal.sample(&mut random);
-            value + deviation * draw
-        })
-        .collect()
+    StandardNormal.sample_iter(&mut random).take(count).collect()
 }

@@ -140,16 +140,26 @@ pub struct Mixture {
     pub weights: Arc<[f32]>,
 }
 
+/// How a quantiser made a token.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Assignment {
+    /// SoftVQ: as a mixture.
+    Soft(Mixture),
+    /// VQ: as one codeword, 0..n.
+    Hard(usize),
+}
+
 /// All that is known of a picture's tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatentState {
-    /// Encoder output before the quantiser, where known (a token file may lack it). It travels with its token through
-    /// swaps; a token that came from elsewhere has a row of infinities: read rows through [`LatentState::h_row`].
+    /// Encoder output before the quantiser, where known (a token file may lack it), [L, D], of a KL model [L, 2D]. It
+    /// travels with its token through swaps; a token that came from elsewhere has a row of infinities: read rows
+    /// through [`LatentState::h_row`].
     pub h: Option<Tokens>,
     /// What the decoder reads.
     pub z: Tokens,
-    /// The mixture behind each row of `z`; `None` once a row was moved off its mixture.
-    pub mixtures: Vec<Option<Mixture>>,
+    /// What each row of `z` is made of; `None` once a row was moved off its codewords, and in classes without any.
+    pub assignments: Vec<Option<Assignment>>,
 }
 
 /// Marks a row of `h` as unknown: an encoder never puts it out, and it is equal to itself, so states still compare.
@@ -160,12 +170,12 @@ impl LatentState {
     pub fn from_z(z: Tokens) -> Self {
         Self {
             h: None,
-            mixtures: vec![None; z.count],
+            assignments: vec![None; z.count],
             z,
         }
     }
 
-    /// Encoder output behind row `token`, D values, where known.
+    /// Encoder output behind row `token`, D values (of a KL model 2D), where known.
     pub fn h_row(&self, token: usize) -> Option<&[f32]> {
         let row = self.h.as_ref()?.row(token);
         (!row.is_empty() && row.iter().all(|value| value.is_finite())).then_some(row)
@@ -173,12 +183,48 @@ impl LatentState {
 
     /// The mixture behind row `token`, where known.
     pub fn mixture(&self, token: usize) -> Option<&Mixture> {
-        self.mixtures.get(token)?.as_ref()
+        match self.assignments.get(token)?.as_ref()? {
+            Assignment::Soft(mixture) => Some(mixture),
+            Assignment::Hard(_) => None,
+        }
+    }
+
+    /// The one codeword that row `token` is, where it is one.
+    pub fn codeword(&self, token: usize) -> Option<usize> {
+        match self.assignments.get(token)?.as_ref()? {
+            Assignment::Soft(_) => None,
+            Assignment::Hard(codeword) => Some(*codeword),
+        }
     }
 
     pub(super) fn forget_h(&mut self, token: usize) {
         if let Some(h) = &mut self.h {
             h.row_mut(token).fill(UNKNOWN_H);
+        }
+    }
+}
+
+/// What makes tokens of the encoder's output, by the class of the model.
+#[derive(Debug, Clone)]
+pub enum Bottleneck {
+    /// SoftVQ: mixtures of codewords.
+    Soft(Codebook),
+    /// VQ: the nearest codeword.
+    Hard(Codebook),
+    /// KL: the mean of a normal distribution.
+    Gaussian,
+    /// AE: the encoder's output as it is.
+    Identity,
+}
+
+impl Bottleneck {
+    /// The class's name.
+    pub fn class_name(&self) -> &'static str {
+        match self {
+            Self::Soft(_) => "SoftVQ",
+            Self::Hard(_) => "VQ",
+            Self::Gaussian => "KL",
+            Self::Identity => "AE",
         }
     }
 }
@@ -190,10 +236,36 @@ pub struct LatentSpace {
     pub token_count: usize,
     /// D.
     pub dim: usize,
-    /// The codewords that mixtures are made of.
-    pub codebook: Codebook,
+    /// What makes tokens of the encoder's output.
+    pub bottleneck: Bottleneck,
     /// Scalar mean of the latent over the training set (`vq_mean`).
     pub mean: f32,
     /// Scalar standard deviation of the latent over the training set (`vq_std`).
     pub std: f32,
+}
+
+impl LatentSpace {
+    /// The codewords that tokens are mixtures of; SoftVQ only.
+    pub fn mixing(&self) -> Option<&Codebook> {
+        match &self.bottleneck {
+            Bottleneck::Soft(codebook) => Some(codebook),
+            Bottleneck::Hard(_) | Bottleneck::Gaussian | Bottleneck::Identity => None,
+        }
+    }
+
+    /// The codewords that tokens are made of; SoftVQ and VQ.
+    pub fn codebook(&self) -> Option<&Codebook> {
+        match &self.bottleneck {
+            Bottleneck::Soft(codebook) | Bottleneck::Hard(codebook) => Some(codebook),
+            Bottleneck::Gaussian | Bottleneck::Identity => None,
+        }
+    }
+
+    /// Values of the encoder's output for one token: D, of a KL model 2D.
+    pub fn encoder_dim(&self) -> usize {
+        match self.bottleneck {
+            Bottleneck::Gaussian => 2 * self.dim,
+            Bottleneck::Soft(_) | Bottleneck::Hard(_) | Bottleneck::Identity => self.dim,
+        }
+    }
 }

@@ -52,6 +52,41 @@ pub fn thumbnail(picture: &Rgb8, side: u32) -> Rgb8 {
     resize(small.as_ref().unwrap_or(picture), width, height)
 }
 
+/// A picture whose shorter side is at most `side`; a smaller one stays as it is.
+pub fn shrink_to_shorter_side(picture: Rgb8, side: u32) -> Rgb8 {
+    let shorter = picture.width().min(picture.height());
+    if shorter <= side {
+        return picture;
+    }
+    let scale = f64::from(side) / f64::from(shorter);
+    let scaled = |length: u32| ((f64::from(length) * scale).round_ties_even() as u32).max(1);
+    resize(&picture, scaled(picture.width()), scaled(picture.height()))
+}
+
+/// A `side` x `side` crop that covers the part `covered` (above 0, up to 1) of the shorter side, at `place` (across and
+/// down, 0..1 of the room there is): the reference's augmentation.
+pub fn scaled_crop(picture: &Rgb8, side: u32, covered: f64, place: [f64; 2]) -> Rgb8 {
+    let side = side.max(1);
+    let shorter = f64::from(picture.width().min(picture.height()));
+    let scale = f64::from(side) / (shorter * covered.clamp(f64::MIN_POSITIVE, 1.0));
+    let part = |length: u32, place: f64| {
+        let whole = ((f64::from(length) * scale).round_ties_even() as u64).max(side.into());
+        let room = whole - u64::from(side);
+        let offset = ((place.clamp(0.0, 1.0) * (room + 1) as f64) as u64).min(room);
+        Side {
+            whole,
+            wanted: offset..offset + u64::from(side),
+        }
+    };
+    let [across, down] = place;
+    resample(
+        picture,
+        &part(picture.width(), across),
+        &part(picture.height(), down),
+        Filter::Bicubic,
+    )
+}
+
 fn centre_crop(picture: &Rgb8, side: u32) -> Rgb8 {
     let small = halve_while(picture, |width, height| {
         width.min(height) >= side.saturating_mul(2)

@@ -1,7 +1,7 @@
 //! Picture files of any kind to 8-bit RGB.
 
 use super::text::jpeg_is_complete;
-use super::{PictureError, Rgb8};
+use super::{PictureError, Rgb8, Rgba8};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -21,8 +21,21 @@ pub fn open(path: &Path) -> Result<Rgb8, PictureError> {
     from_bytes(&bytes, &name)
 }
 
+/// Reads a picture file with its alpha channel; one without is opaque all over.
+pub fn open_rgba(path: &Path) -> Result<Rgba8, PictureError> {
+    let name = path.display().to_string();
+    let bytes = read_file(path).map_err(|error| error.named(&name))?;
+    let image = image_from_bytes(&bytes, &name)?;
+    Rgba8::new(image.width(), image.height(), image.into_rgba8().into_raw())
+}
+
 /// Reads a picture from the bytes of a file; `name` is for messages.
 pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Rgb8, PictureError> {
+    let image = over_white(image_from_bytes(bytes, name)?);
+    Rgb8::new(image.width(), image.height(), image.into_raw())
+}
+
+fn image_from_bytes(bytes: &[u8], name: &str) -> Result<DynamicImage, PictureError> {
     if bytes.is_empty() {
         return Err(PictureError::Empty {
             name: name.to_owned(),
@@ -84,7 +97,7 @@ fn read_file(path: &Path) -> Result<Vec<u8>, ReadError> {
     Ok(bytes)
 }
 
-fn decode(mut reader: ImageReader<Cursor<&[u8]>>, name: &str) -> Result<Rgb8, PictureError> {
+fn decode(mut reader: ImageReader<Cursor<&[u8]>>, name: &str) -> Result<DynamicImage, PictureError> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     reader.limits(limits);
@@ -110,8 +123,7 @@ fn decode(mut reader: ImageReader<Cursor<&[u8]>>, name: &str) -> Result<Rgb8, Pi
     if let Some(orientation) = orientation {
         image.apply_orientation(orientation);
     }
-    let image = over_white(image);
-    Rgb8::new(image.width(), image.height(), image.into_raw())
+    Ok(image)
 }
 
 /// Opaque pixels; transparent ones mixed with white in proportion to their alpha.

@@ -1,4 +1,4 @@
-use super::rgb8::CHANNELS;
+use super::rgb8::{CHANNELS, check_length};
 use super::{PictureError, Rgb8};
 
 /// Network values of one picture: [3, H, W] f32, about -1..1, not clamped.
@@ -15,22 +15,7 @@ pub struct Planar {
 impl Planar {
     /// An error when a side is 0 or `data` is not `3 * width * height` values.
     pub fn new(width: u32, height: u32, data: Vec<f32>) -> Result<Self, PictureError> {
-        let expected = (u64::from(width) * u64::from(height)).saturating_mul(CHANNELS as u64);
-        if expected == 0 {
-            return Err(PictureError::ZeroSize {
-                name: "the picture".to_owned(),
-                width,
-                height,
-            });
-        }
-        if expected != data.len() as u64 {
-            return Err(PictureError::BufferLength {
-                width,
-                height,
-                expected,
-                found: data.len(),
-            });
-        }
+        check_length(width, height, data.len())?;
         Ok(Self { width, height, data })
     }
 

@@ -11,25 +11,31 @@ pub struct Rgb8 {
     data: Vec<u8>,
 }
 
+/// An error when a side is 0 or `found` values are not those of a picture, `3 * width * height`.
+pub(super) fn check_length(width: u32, height: u32, found: usize) -> Result<(), PictureError> {
+    let expected = (u64::from(width) * u64::from(height)).saturating_mul(CHANNELS as u64);
+    if expected == 0 {
+        return Err(PictureError::ZeroSize {
+            name: "the picture".to_owned(),
+            width,
+            height,
+        });
+    }
+    if expected != found as u64 {
+        return Err(PictureError::BufferLength {
+            width,
+            height,
+            expected,
+            found,
+        });
+    }
+    Ok(())
+}
+
 impl Rgb8 {
     /// An error when a side is 0 or `data` is not `3 * width * height` bytes.
     pub fn new(width: u32, height: u32, data: Vec<u8>) -> Result<Self, PictureError> {
-        let expected = (u64::from(width) * u64::from(height)).saturating_mul(CHANNELS as u64);
-        if expected == 0 {
-            return Err(PictureError::ZeroSize {
-                name: "the picture".to_owned(),
-                width,
-                height,
-            });
-        }
-        if expected != data.len() as u64 {
-            return Err(PictureError::BufferLength {
-                width,
-                height,
-                expected,
-                found: data.len(),
-            });
-        }
+        check_length(width, height, data.len())?;
         Ok(Self { width, height, data })
     }
 
@@ -66,6 +72,19 @@ impl Rgb8 {
     /// The colours, row by row from the top left.
     pub fn pixels(&self) -> &[[u8; 3]] {
         self.data.as_chunks().0
+    }
+
+    /// The colours, row by row from the top left, to be changed.
+    pub fn pixels_mut(&mut self) -> &mut [[u8; 3]] {
+        self.data.as_chunks_mut().0
+    }
+
+    /// Left becomes right.
+    pub fn flip(&mut self) {
+        let width = self.width as usize;
+        self.pixels_mut()
+            .chunks_exact_mut(width)
+            .for_each(<[[u8; 3]]>::reverse);
     }
 
     /// The colour at column `x`, row `y`, or `None` outside.
