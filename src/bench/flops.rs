@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn args(extra: serde_json::Value) -> ModelArgs {
+    fn args(extra: &serde_json::Value) -> ModelArgs {
         let mut config = json!({
             "image_size": 256, "codebook_size": 8192, "codebook_embed_dim": 32, "num_codebooks": 4,
             "num_latent_tokens": 64, "enc_type": "vit", "dec_type": "vit",
@@ -85,14 +85,14 @@ mod tests {
     #[test]
     fn the_large_model_takes_about_two_operations_a_parameter_and_token() {
         // 24 blocks of 12.6 million parameters over 321 tokens, attention on top.
-        let gflop = decode(&args(json!({}))).unwrap();
+        let gflop = decode(&args(&json!({}))).unwrap();
         let products = 2.0 * 24.0 * 12.0 * 1024.0_f64.powi(2) * 321.0 / GIGA;
         assert!(gflop > products && gflop < 1.1 * products, "{gflop} {products}");
     }
 
     #[test]
     fn what_is_not_counted_is_not_claimed() {
-        assert!(decode(&args(json!({"to_pixel": "conv"}))).is_none());
-        assert!(encode(&args(json!({"encoder_model": "unheard_of"}))).is_none());
+        assert!(decode(&args(&json!({"to_pixel": "conv"}))).is_none());
+        assert!(encode(&args(&json!({"encoder_model": "unheard_of"}))).is_none());
     }
 }

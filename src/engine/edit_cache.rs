@@ -83,7 +83,7 @@ fn apply_one(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latent::{Codebook, Tokens};
+    use crate::latent::{Bottleneck, Codebook, Tokens};
     use proptest::prelude::*;
 
     fn space() -> LatentSpace {
@@ -91,7 +91,7 @@ mod tests {
         LatentSpace {
             token_count: 3,
             dim: 2,
-            codebook,
+            bottleneck: Bottleneck::Soft(codebook),
             mean: 0.0,
             std: 1.0,
         }
@@ -106,7 +106,7 @@ mod tests {
         Arc::new(LatentState {
             h: None,
             z,
-            mixtures: vec![None; 3],
+            assignments: vec![None; 3],
         })
     }
 

@@ -1,3 +1,4 @@
+use crate::generator::GeneratorError;
 use crate::latent::EditError;
 use crate::tokenizer::TokenizerError;
 
@@ -10,6 +11,29 @@ pub enum EngineError {
     /// Reading a model, or a pass through it.
     #[error(transparent)]
     Tokenizer(TokenizerError),
+    /// Reading a generator, or a sampling run.
+    #[error(transparent)]
+    Generator(GeneratorError),
+    /// Work was asked for before a generator was open.
+    #[error("no generator is open: open one first (panel Generate)")]
+    NoGenerator,
+    /// A generator makes tokens that the tokenizer in use does not decode.
+    #[error(
+        "the generator {generator} makes {shape} and the tokenizer {model} decodes {model_count} x {model_dim} \
+         (tokens x values): choose the tokenizer it was trained on (`--model`), or another generator"
+    )]
+    GeneratorShape {
+        /// Name of the generator.
+        generator: String,
+        /// What it makes, in words.
+        shape: String,
+        /// Name of the tokenizer.
+        model: String,
+        /// Rows the tokenizer decodes.
+        model_count: usize,
+        /// Values in a row it decodes.
+        model_dim: usize,
+    },
     /// An edit of the list cannot be applied.
     #[error("edit {} of {count} cannot be applied: {source}", .index + 1)]
     Edit {
@@ -99,6 +123,15 @@ impl From<TokenizerError> for EngineError {
         match error {
             TokenizerError::Cancelled => Self::Cancelled,
             other => Self::Tokenizer(other),
+        }
+    }
+}
+
+impl From<GeneratorError> for EngineError {
+    fn from(error: GeneratorError) -> Self {
+        match error {
+            GeneratorError::Cancelled => Self::Cancelled,
+            other => Self::Generator(other),
         }
     }
 }

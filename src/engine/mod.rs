@@ -2,27 +2,40 @@
 //! line uses it as it is); [`Engine`] is a worker thread around one, with stamped requests of which only the newest of
 //! a view counts; [`Jobs`] runs file work off the caller's thread.
 
+mod compare;
 mod control;
 mod device;
 mod edit_cache;
 mod error;
+mod generate;
+mod generator_runner;
 mod influence;
 mod jobs;
+mod memory;
 mod panics;
 mod perform;
 mod protocol;
 mod queue;
 mod runner;
+mod shelf;
 mod threads;
 mod worker;
 
+pub use compare::{ReconstructJob, Reconstructed};
 pub use control::{Control, NoControl};
 pub use device::{DeviceChoice, Precision};
 pub use error::EngineError;
+pub use generate::{GenerateFrom, GenerateJob, GeneratedPicture, GenerationStep, PictureSeed};
+pub use generator_runner::{
+    GeneratorInfo, GeneratorRunner, check_generator_fits, latents_of_tokens, tokens_of_latents,
+};
 pub use influence::Ablation;
 pub use jobs::Jobs;
+pub use memory::default_memory_limit;
 pub use protocol::{
     DecodeJob, Decoded, Encoded, EngineStatus, Event, Request, Stamp, SubjectId, Task, ViewId,
 };
 pub use runner::{ModelInfo, RunOptions, Runner};
+pub use shelf::{Eviction, EvictionReason};
+pub use threads::expected_threads;
 pub use worker::Engine;

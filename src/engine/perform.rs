@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A model as the worker uses it, one picture at a time.
-pub(super) trait Backend: Send {
+pub(super) trait Backend: Send + Sync {
     fn info(&self) -> &Arc<ModelInfo>;
     fn encode(&self, picture: Planar, control: &dyn Control) -> Result<LatentState, EngineError>;
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError>;

@@ -1,6 +1,9 @@
 //! What goes into the worker and what comes out.
 
-use super::ModelInfo;
+use super::{
+    Eviction, GenerateJob, GeneratedPicture, GenerationStep, GeneratorInfo, ModelInfo, ReconstructJob,
+    Reconstructed,
+};
 use crate::analysis::PictureMetrics;
 use crate::latent::{Edit, LatentState};
 use crate::picture::Rgb8;
@@ -50,6 +53,18 @@ pub enum Request {
         /// What to decode.
         job: DecodeJob,
     },
+    /// Reconstructs a picture by any model, while the one in use stays. Goes after all else: it is interrupted for
+    /// other requests and begun anew after them.
+    Reconstruct {
+        /// Who shows it, apart from the views of decodes.
+        view: ViewId,
+        /// What to reconstruct, by which model.
+        job: ReconstructJob,
+    },
+    /// Opens a generator; a newer one replaces it. The old one stays until then, and is then what generations use no more.
+    OpenGenerator(ModelFiles),
+    /// Generates pictures with the open generator, after everything else and between its steps. A newer one replaces it.
+    Generate(Arc<GenerateJob>),
 }
 
 impl Request {
@@ -59,6 +74,12 @@ impl Request {
             Self::LoadModel(files) => Task::LoadModel(files.name.clone()),
             Self::Encode { subject, .. } => Task::Encode(*subject),
             Self::Decode { view, .. } => Task::Decode(*view),
+            Self::Reconstruct { view, job } => Task::Reconstruct {
+                view: *view,
+                model: job.model.name.clone(),
+            },
+            Self::OpenGenerator(files) => Task::OpenGenerator(files.name.clone()),
+            Self::Generate(_) => Task::Generate,
         }
     }
 }
@@ -102,12 +123,23 @@ pub enum Task {
     Encode(SubjectId),
     /// Decoding for a view.
     Decode(ViewId),
+    /// Reconstructing for a view by the model of that name.
+    Reconstruct {
+        /// Of the request.
+        view: ViewId,
+        /// Name of the model.
+        model: String,
+    },
+    /// Opening the generator of that name.
+    OpenGenerator(String),
+    /// Generating pictures.
+    Generate,
 }
 
 /// What became of a request.
 ///
-/// Every load is answered once. The newest encode of a subject and the newest decode of a view are answered once;
-/// older ones that were replaced are answered before it or not at all.
+/// Every load is answered once. The newest encode of a subject, and the newest decode and reconstruction of a view, are
+/// answered once; older ones that were replaced are answered before it or not at all.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The model that all later events come from.
@@ -129,6 +161,33 @@ pub enum Event {
         view: ViewId,
         /// The result.
         decoded: Arc<Decoded>,
+    },
+    /// A reconstruction is done.
+    Reconstructed {
+        /// Of the request.
+        stamp: Stamp,
+        /// Of the request.
+        view: ViewId,
+        /// The result.
+        reconstructed: Arc<Reconstructed>,
+    },
+    /// A model that was kept loaded is no longer; nothing that was asked for is lost by it.
+    ModelLeft(Eviction),
+    /// The generator that all later generations use.
+    GeneratorOpened(Arc<GeneratorInfo>),
+    /// A step of a generation is made. Only the newest that was not taken yet is kept.
+    GenerationStep {
+        /// Of the request.
+        stamp: Stamp,
+        /// How far it is.
+        step: Arc<GenerationStep>,
+    },
+    /// A picture of a generation is finished.
+    Generated {
+        /// Of the request.
+        stamp: Stamp,
+        /// The picture.
+        picture: Arc<GeneratedPicture>,
     },
     /// The request could not be carried out; the worker lives on.
     Failed {

@@ -52,7 +52,7 @@ enum Interruption {
     Cancelled,
     /// A newer request of the same kind and place makes it pointless.
     Replaced,
-    /// A model is to be loaded first; it goes on afterwards if that fails.
+    /// Something more urgent comes first; it goes on afterwards, unless a model that is loaded first makes it void.
     Parked,
 }
 
@@ -65,6 +65,8 @@ struct Running {
 /// How a task ended.
 pub(super) enum Outcome {
     Done(Event),
+    /// Something is there, and the task wants another turn.
+    Progressed(Event),
     /// It noticed that it was told to stop.
     Stopped,
     Failed(String),
@@ -79,6 +81,11 @@ pub(super) struct Queue {
     decodes: VecDeque<Ticket>,
     /// At most one a subject, in order of submission.
     encodes: VecDeque<Ticket>,
+    /// At most one a view, in order of submission.
+    reconstructions: VecDeque<Ticket>,
+    open_generator: Option<Ticket>,
+    /// Goes on whenever nothing else waits.
+    generation: Option<Ticket>,
     running: Option<Running>,
     events: VecDeque<Event>,
 }
@@ -102,6 +109,12 @@ impl Queue {
                 let view = *view;
                 self.submit_decode(view, ticket);
             }
+            Request::Reconstruct { view, .. } => {
+                let view = *view;
+                self.submit_reconstruction(view, ticket);
+            }
+            Request::OpenGenerator(_) => self.submit_open_generator(ticket),
+            Request::Generate(_) => self.submit_generation(ticket),
         }
         stamp
     }
@@ -122,6 +135,7 @@ impl Queue {
         if encodes(self.running_request(), subject) {
             self.interrupt(Interruption::Replaced);
         }
+        self.interrupt_late_work();
         replace_or_push(&mut self.encodes, ticket, |waiting| {
             encodes(Some(waiting), subject)
         });
@@ -131,7 +145,69 @@ impl Queue {
         if decodes(self.running_request(), view) {
             self.interrupt(Interruption::Replaced);
         }
+        self.interrupt_late_work();
         replace_or_push(&mut self.decodes, ticket, |waiting| decodes(Some(waiting), view));
+    }
+
+    fn submit_reconstruction(&mut self, view: ViewId, ticket: Ticket) {
+        if reconstructs(self.running_request(), view) {
+            self.interrupt(Interruption::Replaced);
+        }
+        if self.is_generating() {
+            self.interrupt(Interruption::Parked);
+        }
+        replace_or_push(&mut self.reconstructions, ticket, |waiting| {
+            reconstructs(Some(waiting), view)
+        });
+    }
+
+    fn submit_open_generator(&mut self, ticket: Ticket) {
+        if let Some(older) = self.open_generator.replace(ticket) {
+            self.events.push_back(cancelled(&older));
+        }
+        match self.running_request() {
+            Some(Request::OpenGenerator(_)) => self.interrupt(Interruption::Cancelled),
+            _ => self.interrupt_late_work(),
+        }
+    }
+
+    fn submit_generation(&mut self, ticket: Ticket) {
+        if let Some(older) = self.generation.replace(ticket) {
+            self.events.push_back(cancelled(&older));
+        }
+        if self.is_generating() {
+            self.interrupt(Interruption::Cancelled);
+        }
+    }
+
+    fn is_generating(&self) -> bool {
+        matches!(self.running_request(), Some(Request::Generate(_)))
+    }
+
+    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, and a generation step
+    /// back between two blocks and go on after it.
+    fn interrupt_late_work(&mut self) {
+        if self.is_generating() || matches!(self.running_request(), Some(Request::Reconstruct { .. })) {
+            self.interrupt(Interruption::Parked);
+        }
+    }
+
+    /// Cancels the generation, and the generator being opened.
+    pub(super) fn cancel_generation(&mut self) {
+        if matches!(
+            self.running_request(),
+            Some(Request::OpenGenerator(_) | Request::Generate(_))
+        ) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        for ticket in self
+            .open_generator
+            .take()
+            .into_iter()
+            .chain(self.generation.take())
+        {
+            self.events.push_back(cancelled(&ticket));
+        }
     }
 
     fn running_request(&self) -> Option<&Request> {
@@ -148,8 +224,9 @@ impl Queue {
         }
     }
 
-    /// Cancels the running load or encode, and what waits of that kind.
+    /// Cancels the running load, encode or reconstruction, and what waits of these kinds.
     pub(super) fn cancel(&mut self) {
+        self.cancel_reconstructions();
         if matches!(
             self.running_request(),
             Some(Request::LoadModel(_) | Request::Encode { .. })
@@ -161,21 +238,37 @@ impl Queue {
         }
     }
 
+    /// Cancels the reconstruction that runs and those that wait.
+    pub(super) fn cancel_reconstructions(&mut self) {
+        if matches!(self.running_request(), Some(Request::Reconstruct { .. })) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        let waiting = self.reconstructions.drain(..);
+        self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
+    }
+
     /// Stops what runs and forgets what waits, without a word: nobody listens any more.
     pub(super) fn close(&mut self) {
         self.interrupt(Interruption::Cancelled);
         self.load = None;
         self.encodes.clear();
         self.decodes.clear();
+        self.reconstructions.clear();
+        self.open_generator = None;
+        self.generation = None;
     }
 
-    /// The next task, now running: a load, else the decode that waited longest, else the oldest encode.
+    /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
+    /// oldest encode, else the oldest reconstruction, else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
             .take()
             .or_else(|| self.decodes.pop_front())
-            .or_else(|| self.encodes.pop_front())?;
+            .or_else(|| self.open_generator.take())
+            .or_else(|| self.encodes.pop_front())
+            .or_else(|| self.reconstructions.pop_front())
+            .or_else(|| self.generation.take())?;
         let signals = Arc::new(Signals::new());
         self.running = Some(Running {
             ticket: ticket.clone(),
@@ -197,11 +290,17 @@ impl Queue {
             (_, Some(Interruption::Cancelled)) => self.events.push_back(cancelled(&ticket)),
             (_, Some(Interruption::Replaced)) => {}
             (Outcome::Done(event), _) => {
-                if matches!(ticket.request, Request::LoadModel(_)) {
-                    self.drop_work_before(ticket.stamp);
+                match ticket.request {
+                    Request::LoadModel(_) => self.drop_work_before(ticket.stamp),
+                    Request::OpenGenerator(_) => self.drop_generation_before(ticket.stamp),
+                    _ => {}
                 }
                 self.events.push_back(event);
                 return true;
+            }
+            (Outcome::Progressed(event), _) => {
+                self.push_progress(event);
+                self.park(ticket);
             }
             (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
             (Outcome::Failed(message), _) => {
@@ -238,11 +337,42 @@ impl Queue {
                     self.decodes.push_front(ticket);
                 }
             }
+            Request::Reconstruct { view, .. } => {
+                if !self
+                    .reconstructions
+                    .iter()
+                    .any(|waiting| reconstructs(Some(&waiting.request), *view))
+                {
+                    self.reconstructions.push_front(ticket);
+                }
+            }
+            Request::Generate(_) => {
+                self.generation.get_or_insert(ticket);
+            }
+            Request::OpenGenerator(_) => {
+                self.open_generator.get_or_insert(ticket);
+            }
             Request::LoadModel(_) => self.events.push_back(cancelled(&ticket)),
         }
     }
 
-    /// A new model is there: what was asked of the old one is void.
+    /// Of steps that nobody has taken yet only the newest is told.
+    fn push_progress(&mut self, event: Event) {
+        if let Event::GenerationStep { stamp, .. } = &event {
+            let is_older = |waiting: &Event| matches!(waiting, Event::GenerationStep { stamp: older, .. } if older == stamp);
+            self.events.retain(|waiting| !is_older(waiting));
+        }
+        self.events.push_back(event);
+    }
+
+    /// Another generator or tokenizer is there: what was asked of the old one is void.
+    fn drop_generation_before(&mut self, newer: Stamp) {
+        if let Some(void) = self.generation.take_if(|ticket| ticket.stamp < newer) {
+            self.events.push_back(cancelled(&void));
+        }
+    }
+
+    /// A new model is there: what was asked of the old one is void. Reconstructions name their own.
     fn drop_work_before(&mut self, load: Stamp) {
         for waiting in [&mut self.decodes, &mut self.encodes] {
             let (void, kept): (VecDeque<_>, VecDeque<_>) =
@@ -250,6 +380,7 @@ impl Queue {
             *waiting = kept;
             self.events.extend(void.iter().map(cancelled));
         }
+        self.drop_generation_before(load);
     }
 
     /// Answers a request that nobody will carry out.
@@ -262,6 +393,11 @@ impl Queue {
             message: reason.to_owned(),
         });
         stamp
+    }
+
+    /// Tells something that answers no request.
+    pub(super) fn announce(&mut self, event: Event) {
+        self.events.push_back(event);
     }
 
     pub(super) fn next_event(&mut self) -> Option<Event> {
@@ -278,7 +414,11 @@ impl Queue {
     }
 
     fn waiting(&self) -> usize {
-        usize::from(self.load.is_some()) + self.decodes.len() + self.encodes.len()
+        let single = [&self.load, &self.open_generator, &self.generation];
+        single.into_iter().flatten().count()
+            + self.decodes.len()
+            + self.encodes.len()
+            + self.reconstructions.len()
     }
 
     pub(super) fn status(&self) -> EngineStatus {
@@ -306,6 +446,10 @@ fn encodes(request: Option<&Request>, wanted: SubjectId) -> bool {
 
 fn decodes(request: Option<&Request>, wanted: ViewId) -> bool {
     matches!(request, Some(Request::Decode { view, .. }) if *view == wanted)
+}
+
+fn reconstructs(request: Option<&Request>, wanted: ViewId) -> bool {
+    matches!(request, Some(Request::Reconstruct { view, .. }) if *view == wanted)
 }
 
 /// A newer request keeps the place in line of the one it replaces.

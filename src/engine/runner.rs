@@ -1,9 +1,9 @@
 use super::control::ControlHook;
 use super::threads::{self, BlockTimer};
 use super::{Control, DeviceChoice, EngineError, Precision, device};
-use crate::latent::{Codebook, LatentSpace, LatentState, Mixture, Tokens};
+use crate::latent::{Assignment, Bottleneck, Codebook, LatentSpace, LatentState, Mixture, Tokens};
 use crate::picture::Planar;
-use crate::tokenizer::{Encoding, ModelArgs, ModelClass, ModelFiles, Tokenizer, TokenizerError};
+use crate::tokenizer::{Encoding, ModelArgs, ModelClass, ModelFiles, Posterior, Tokenizer, TokenizerError};
 use candle_core::{DType, Device, IndexOp, Tensor};
 use rayon::ThreadPool;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct ModelInfo {
     pub space: Arc<LatentSpace>,
     /// Parameters in use.
     pub parameter_count: usize,
+    /// Memory that they take in the precision that runs, bytes.
+    pub weight_bytes: u64,
     /// Such as "CPU" or "CUDA 0".
     pub device: String,
     /// Such as "f32".
@@ -94,10 +96,11 @@ impl Runner {
         let info = ModelInfo {
             name: files.name.clone(),
             hash: tokenizer.hash().to_owned(),
-            class: ModelClass::SoftVq,
+            class: tokenizer.class(),
             args: tokenizer.args().clone(),
             space,
             parameter_count: tokenizer.parameter_count(),
+            weight_bytes: (tokenizer.parameter_count() * dtype.size_in_bytes()) as u64,
             device: device::name(&device),
             precision: device::dtype_name(dtype).to_owned(),
             threads: pool.as_ref().map_or(1, ThreadPool::current_num_threads),
@@ -128,7 +131,8 @@ impl Runner {
         self.model.run(|_| work())
     }
 
-    /// Pictures of the model's size to their latent states, with `h` and all mixtures, in one batch.
+    /// Pictures of the model's size to their latent states, with `h` and what each token is made of, in one
+    /// batch.
     ///
     /// # Errors
     /// [`EngineError::PictureSize`], a fault of the device, [`EngineError::Cancelled`].
@@ -187,9 +191,9 @@ impl Runner {
     }
 }
 
-/// How often an encoder pass calls its hook: patch embedding, sequence, blocks, norm.
+/// How often an encoder pass calls its hook: patch embedding, sequence, blocks, norm, latent tokens.
 fn encoder_stages(args: &ModelArgs) -> usize {
-    args.encoder_size().map_or(0, |size| size.depth) + 3
+    args.encoder_size().map_or(0, |size| size.depth) + 4
 }
 
 /// How often a decoder pass calls its hook: post-quantisation, sequence, blocks, norm, image tokens.
@@ -226,63 +230,84 @@ fn check_tokens(tokens: &Tokens, space: &LatentSpace) -> Result<(), EngineError>
 /// The numbers that edits need, copied out of the model.
 fn latent_space(tokenizer: &Tokenizer) -> Result<LatentSpace, EngineError> {
     let args = tokenizer.args();
-    let stored = tokenizer.codebook()?;
-    let (segments, size, dim) = stored.dims3()?;
-    let values = stored.flatten_all()?.to_vec1::<f32>()?;
-    let codebook = Codebook::new(
-        segments,
-        size,
-        dim,
-        args.codebook_l2_norm,
-        args.tau as f32,
-        values,
-    )
-    .ok_or_else(|| EngineError::Model(format!("its codebook of shape {segments} x {size} x {dim}")))?;
     Ok(LatentSpace {
         token_count: args.num_latent_tokens,
-        dim,
-        codebook,
+        dim: args.codebook_embed_dim,
+        bottleneck: bottleneck(tokenizer)?,
         mean: args.vq_mean as f32,
         std: args.vq_std as f32,
     })
+}
+
+fn bottleneck(tokenizer: &Tokenizer) -> Result<Bottleneck, EngineError> {
+    let class = tokenizer.class();
+    Ok(match (class, tokenizer.codebook()?) {
+        (ModelClass::SoftVq, Some(stored)) => Bottleneck::Soft(codebook(tokenizer.args(), &stored)?),
+        (ModelClass::Vq, Some(stored)) => Bottleneck::Hard(codebook(tokenizer.args(), &stored)?),
+        (ModelClass::Kl, None) => Bottleneck::Gaussian,
+        (ModelClass::Ae, None) => Bottleneck::Identity,
+        (_, found) => {
+            let what = if found.is_some() { "has" } else { "lacks" };
+            return Err(EngineError::Model(format!(
+                "a {class} model that {what} a codebook"
+            )));
+        }
+    })
+}
+
+/// `stored` [K, n, D] f32 on the CPU.
+fn codebook(args: &ModelArgs, stored: &Tensor) -> Result<Codebook, EngineError> {
+    let (segments, size, dim) = stored.dims3()?;
+    let values = stored.flatten_all()?.to_vec1::<f32>()?;
+    let tau = args.tau as f32;
+    Codebook::new(segments, size, dim, args.codebook_l2_norm, tau, values)
+        .ok_or_else(|| EngineError::Model(format!("its codebook of shape {segments} x {size} x {dim}")))
 }
 
 /// Splits an encoding of B pictures into B states.
 fn latent_states(encoding: &Encoding, space: &LatentSpace) -> Result<Vec<LatentState>, EngineError> {
     let h = host(&encoding.h)?;
     let z = host(&encoding.z)?;
-    let weights = host(&encoding.weights)?;
-    let (batch, _, _) = z.dims3()?;
+    let (batch, count, _) = z.dims3()?;
+    let mut assignments = match &encoding.posterior {
+        Posterior::Mixture { weights } => mixtures(&host(weights)?, space)?,
+        Posterior::Nearest { indices, .. } => codewords(indices)?,
+        Posterior::Gaussian(_) | Posterior::Point => vec![None; batch * count],
+    }
+    .into_iter();
     (0..batch)
-        .map(|index| latent_state(&h.i(index)?, &z.i(index)?, &weights.i(index)?, space))
+        .map(|index| {
+            Ok(LatentState {
+                h: Some(tokens(&h.i(index)?)?),
+                z: tokens(&z.i(index)?)?,
+                assignments: assignments.by_ref().take(count).collect(),
+            })
+        })
         .collect()
 }
 
-/// `h` and `z` [L, D], `weights` [L, n], all f32 on the CPU.
-fn latent_state(
-    h: &Tensor,
-    z: &Tensor,
-    weights: &Tensor,
-    space: &LatentSpace,
-) -> Result<LatentState, EngineError> {
-    let (count, size) = weights.dims2()?;
+/// `weights` [B, L, n] f32 on the CPU to B L mixtures.
+fn mixtures(weights: &Tensor, space: &LatentSpace) -> Result<Vec<Option<Assignment>>, EngineError> {
+    let (_, count, size) = weights.dims3()?;
     let flat = weights.flatten_all()?.to_vec1::<f32>()?;
-    let mixtures = flat
-        .chunks_exact(size.max(1))
-        .enumerate()
-        .map(|(token, weights)| {
-            let segment = space.codebook.segment_of(token, count);
-            Some(Mixture {
-                segment,
-                weights: Arc::from(weights),
-            })
-        })
-        .collect();
-    Ok(LatentState {
-        h: Some(tokens(h)?),
-        z: tokens(z)?,
-        mixtures,
-    })
+    let mixture = |(row, weights): (usize, &[f32])| {
+        let token = row % count.max(1);
+        let codebook = space.mixing()?;
+        Some(Assignment::Soft(Mixture {
+            segment: codebook.segment_of(token, count),
+            weights: Arc::from(weights),
+        }))
+    };
+    Ok(flat.chunks_exact(size.max(1)).enumerate().map(mixture).collect())
+}
+
+/// `indices` [B, L] u32 to B L codewords.
+fn codewords(indices: &Tensor) -> Result<Vec<Option<Assignment>>, EngineError> {
+    let flat = indices.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<u32>()?;
+    Ok(flat
+        .into_iter()
+        .map(|index| Some(Assignment::Hard(index as usize)))
+        .collect())
 }
 
 /// [L, D] as plain rows.

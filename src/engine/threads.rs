@@ -32,11 +32,17 @@ pub(super) fn pool(threads: usize) -> Result<ThreadPool, EngineError> {
         })
 }
 
+/// How many threads should be fastest where nothing was measured: the physical (or performance) cores, or what
+/// RAYON_NUM_THREADS says. Starts none.
+pub fn expected_threads() -> usize {
+    candle_core::utils::get_num_threads()
+}
+
 /// Counts worth trying on this machine: the expected one first, then the others, most first.
 pub(super) fn candidates() -> Vec<usize> {
     let logical = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    // candle cuts every product into this many pieces: the physical (or performance) cores, or RAYON_NUM_THREADS.
-    candidates_for(candle_core::utils::get_num_threads(), logical)
+    // candle cuts every product into the expected number of pieces.
+    candidates_for(expected_threads(), logical)
 }
 
 fn candidates_for(physical: usize, logical: usize) -> Vec<usize> {

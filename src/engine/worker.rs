@@ -1,10 +1,16 @@
+use super::compare::{self, LOAD_SHARE, ReconstructJob, Reconstructed};
+use super::control::Part;
 use super::edit_cache::EditCache;
+use super::generate::{Generation, Turn};
 use super::perform::{self, Backend};
 use super::protocol::{EngineStatus, Event, Request, Stamp};
 use super::queue::{Outcome, Queue, Signals, Ticket};
-use super::{Control, EngineError, RunOptions, Runner, panics};
+use super::shelf::{Eviction, Shelf, ShelfKey};
+use super::{
+    Control, EngineError, GenerateJob, GeneratorRunner, RunOptions, Runner, default_memory_limit, panics,
+};
 use crate::tokenizer::ModelFiles;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -28,6 +34,8 @@ struct Shared {
     work: Condvar,
     /// Signalled when there may be an event, or nothing left to wait for.
     news: Condvar,
+    /// Most memory that the weights of loaded models and of the generator may take, bytes.
+    memory_limit: AtomicU64,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -35,6 +43,17 @@ struct Shared {
 struct State {
     queue: Queue,
     is_closing: bool,
+    /// The worker has not come back for a task: it may still have something to tell of the last one.
+    is_working: bool,
+    /// The memory limit was set, and nothing has left for it yet.
+    has_new_limit: bool,
+}
+
+/// What the worker does next.
+enum Work {
+    Task(Ticket, Arc<Signals>),
+    /// Keep to a new memory limit.
+    Trim,
 }
 
 impl Engine {
@@ -43,20 +62,24 @@ impl Engine {
         let open = move |files: &ModelFiles, control: &dyn Control| {
             Runner::open(files, &options, control).map(|runner| Box::new(runner) as Box<dyn Backend>)
         };
-        Self::start_with(Box::new(open), Box::new(wake))
+        Self::start_with(Box::new(open), options, Box::new(wake))
     }
 
-    fn start_with(open: Open, wake: Box<dyn Fn() + Send + Sync>) -> Self {
+    fn start_with(open: Open, options: RunOptions, wake: Box<dyn Fn() + Send + Sync>) -> Self {
         let shared = Arc::new(Shared {
             state: Mutex::new(State::default()),
             work: Condvar::new(),
             news: Condvar::new(),
+            memory_limit: AtomicU64::new(default_memory_limit()),
             wake,
         });
         let worker = Worker {
             shared: Arc::clone(&shared),
             open,
-            model: None,
+            shelf: Shelf::default(),
+            options,
+            generator: None,
+            generation: None,
             cache: EditCache::default(),
         };
         let thread = std::thread::Builder::new()
@@ -100,7 +123,7 @@ impl Engine {
             if let Some(event) = state.queue.next_event() {
                 return Some(event);
             }
-            if state.queue.is_idle() {
+            if state.queue.is_idle() && !state.is_working && !state.has_new_limit {
                 return None;
             }
             state = self
@@ -111,10 +134,46 @@ impl Engine {
         }
     }
 
-    /// Cancels the running load or encode, and what waits of that kind. Each gives [`Event::Cancelled`].
+    /// Cancels the running load, encode or reconstruction, and what waits of these kinds. Each gives
+    /// [`Event::Cancelled`].
     pub fn cancel(&self) {
+        self.give_up(Queue::cancel);
+    }
+
+    /// Cancels the reconstruction that runs and those that wait. Each gives [`Event::Cancelled`].
+    pub fn cancel_reconstructions(&self) {
+        self.give_up(Queue::cancel_reconstructions);
+    }
+
+    fn give_up(&self, cancel: impl FnOnce(&mut Queue)) {
         let mut state = self.shared.lock();
-        state.queue.cancel();
+        cancel(&mut state.queue);
+        let has_news = state.queue.has_events();
+        drop(state);
+        if has_news {
+            self.shared.tell();
+        }
+    }
+
+    /// Sets how much memory the weights of loaded models may take, the open generator's included, in bytes. Models that
+    /// exceed it leave at once, or when the running task is done: the one used least recently first, each with
+    /// [`Event::ModelLeft`]. The model in use never does, nor the generator.
+    pub fn set_memory_limit(&self, bytes: u64) {
+        self.shared.memory_limit.store(bytes, Ordering::Relaxed);
+        self.shared.lock().has_new_limit = self.thread.is_some();
+        self.shared.work.notify_one();
+    }
+
+    /// How much memory the weights of loaded models and of the open generator may take, bytes: half of the machine's
+    /// unless set.
+    pub fn memory_limit(&self) -> u64 {
+        self.shared.memory_limit()
+    }
+
+    /// Cancels the generation and the generator being opened. Each gives [`Event::Cancelled`].
+    pub fn cancel_generation(&self) {
+        let mut state = self.shared.lock();
+        state.queue.cancel_generation();
         let has_news = state.queue.has_events();
         drop(state);
         if has_news {
@@ -148,15 +207,23 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Blocks for the next task; `None` when the engine is dropped.
-    fn next_task(&self) -> Option<(Ticket, Arc<Signals>)> {
+    /// Blocks for something to do; `None` when the engine is dropped.
+    fn next_work(&self) -> Option<Work> {
         let mut state = self.lock();
         loop {
             if state.is_closing {
                 return None;
             }
-            if let Some(task) = state.queue.start_next() {
-                return Some(task);
+            if std::mem::take(&mut state.has_new_limit) {
+                state.is_working = true;
+                return Some(Work::Trim);
+            }
+            if let Some((ticket, signals)) = state.queue.start_next() {
+                state.is_working = true;
+                return Some(Work::Task(ticket, signals));
+            }
+            if std::mem::take(&mut state.is_working) {
+                self.news.notify_all();
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -167,6 +234,22 @@ impl Shared {
         let counts = self.lock().queue.finish(outcome);
         self.tell();
         counts
+    }
+
+    /// Tells which models left memory.
+    fn announce(&self, left: Vec<Eviction>) {
+        if left.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        left.into_iter()
+            .for_each(|eviction| state.queue.announce(Event::ModelLeft(eviction)));
+        drop(state);
+        self.tell();
+    }
+
+    fn memory_limit(&self) -> u64 {
+        self.memory_limit.load(Ordering::Relaxed)
     }
 
     /// Something changed that the owner may want to see.
@@ -180,14 +263,23 @@ impl Shared {
 struct Worker {
     shared: Arc<Shared>,
     open: Open,
-    model: Option<Box<dyn Backend>>,
+    shelf: Shelf,
     cache: EditCache,
+    /// Where and how a generator runs.
+    options: RunOptions,
+    generator: Option<GeneratorRunner>,
+    /// The generation under way, put aside between its steps.
+    generation: Option<Generation>,
 }
 
 impl Worker {
     fn run(mut self) {
         let shared = Arc::clone(&self.shared);
-        while let Some((Ticket { stamp, request }, signals)) = shared.next_task() {
+        while let Some(work) = shared.next_work() {
+            let Work::Task(Ticket { stamp, request }, signals) = work else {
+                self.trim();
+                continue;
+            };
             let control = TaskControl::new(&shared, &signals, &request);
             match request {
                 Request::LoadModel(files) => self.load(&files, &control),
@@ -213,24 +305,153 @@ impl Worker {
                         });
                     shared.finish(Outcome::from(result));
                 }
+                Request::Reconstruct { view, job } => {
+                    let result = self
+                        .reconstruct(&job, &control)
+                        .map(|reconstructed| Event::Reconstructed {
+                            stamp,
+                            view,
+                            reconstructed: Arc::new(reconstructed),
+                        });
+                    shared.finish(Outcome::from(result));
+                    self.trim();
+                }
+                Request::OpenGenerator(files) => self.open_generator(&files, &control),
+                Request::Generate(job) => {
+                    let outcome = self.generate(stamp, job, &control);
+                    shared.finish(outcome);
+                }
             }
         }
     }
 
-    /// The old model stays until the new one is there.
-    fn load(&mut self, files: &ModelFiles, control: &dyn Control) {
-        match contained("loading the model", || (self.open)(files, control)) {
-            Ok(model) => {
-                let event = Event::ModelLoaded(Arc::clone(model.info()));
-                if self.shared.finish(Outcome::Done(event)) {
-                    self.cache.clear();
-                    self.model = Some(model);
+    /// The old generator stays until the new one is there.
+    fn open_generator(&mut self, files: &ModelFiles, control: &dyn Control) {
+        self.make_room(&ShelfKey::of(files));
+        let options = self.options;
+        match contained("opening the generator", || {
+            GeneratorRunner::open(files, &options, control)
+        }) {
+            Ok(generator) => {
+                let info = Arc::clone(generator.info());
+                let weight_bytes = info.weight_bytes;
+                if self.shared.finish(Outcome::Done(Event::GeneratorOpened(info))) {
+                    self.generation = None;
+                    self.generator = Some(generator);
+                    self.shelf.set_generator_bytes(weight_bytes);
                 }
             }
             Err(error) => {
                 self.shared.finish(Outcome::from(Err(error)));
             }
         }
+        self.trim();
+    }
+
+    /// One turn of a generation: a step, or a finished picture.
+    fn generate(&mut self, stamp: Stamp, job: Arc<GenerateJob>, control: &dyn Control) -> Outcome {
+        let (Some(generator), Some(model)) = (&self.generator, self.shelf.in_use()) else {
+            let missing = if self.shelf.in_use().is_none() {
+                EngineError::NoModel
+            } else {
+                EngineError::NoGenerator
+            };
+            return Outcome::from(Err(missing));
+        };
+        let mut generation = match self.generation.take() {
+            Some(generation) if generation.stamp() == stamp => generation,
+            _ => Generation::new(stamp, job),
+        };
+        match contained("generating", || generation.turn(generator, model, control)) {
+            Ok(Turn::Step(step)) => {
+                self.generation = Some(generation);
+                Outcome::Progressed(Event::GenerationStep {
+                    stamp,
+                    step: Arc::new(step),
+                })
+            }
+            Ok(Turn::Picture(picture)) => {
+                let is_last = picture.is_last;
+                let event = Event::Generated {
+                    stamp,
+                    picture: Arc::new(picture),
+                };
+                if is_last {
+                    return Outcome::Done(event);
+                }
+                self.generation = Some(generation);
+                Outcome::Progressed(event)
+            }
+            Err(EngineError::Cancelled) => {
+                // Stepped back for something else, or given up: only the queue knows.
+                self.generation = Some(generation);
+                Outcome::Stopped
+            }
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+
+    /// The old model stays in use until the new one is there.
+    fn load(&mut self, files: &ModelFiles, control: &dyn Control) {
+        match self.shelved(files, control) {
+            Ok(model) => {
+                let event = Event::ModelLoaded(Arc::clone(model.info()));
+                if self.shared.finish(Outcome::Done(event)) {
+                    self.cache.clear();
+                    self.shelf.set_in_use(model);
+                }
+            }
+            Err(error) => {
+                self.shared.finish(Outcome::from(Err(error)));
+            }
+        }
+        self.trim();
+    }
+
+    fn reconstruct(
+        &mut self,
+        job: &ReconstructJob,
+        control: &dyn Control,
+    ) -> Result<Reconstructed, EngineError> {
+        let is_loaded = self.shelf.take(&ShelfKey::of(&job.model)).is_some();
+        let from = if is_loaded { 0.0 } else { LOAD_SHARE };
+        let part = |from, to| Part {
+            whole: control,
+            from,
+            to,
+        };
+        let model = self.shelved(&job.model, &part(0.0, from))?;
+        contained("reconstructing", || {
+            compare::reconstruct(&*model, job, &part(from, 1.0))
+        })
+    }
+
+    /// The model of `files`: from the shelf while they are as they were, else read.
+    fn shelved(
+        &mut self,
+        files: &ModelFiles,
+        control: &dyn Control,
+    ) -> Result<Arc<dyn Backend>, EngineError> {
+        let key = ShelfKey::of(files);
+        if let Some(model) = self.shelf.take(&key) {
+            return Ok(model);
+        }
+        self.make_room(&key);
+        let model: Arc<dyn Backend> =
+            Arc::from(contained("loading the model", || (self.open)(files, control))?);
+        self.shelf.put(key, Arc::clone(&model));
+        Ok(model)
+    }
+
+    /// Lets models leave for what is about to be read from the files of `key`.
+    fn make_room(&mut self, key: &ShelfKey) {
+        let left = self.shelf.make_room(key, self.shared.memory_limit());
+        self.shared.announce(left);
+    }
+
+    /// What was only kept because it was in use, or turned out larger than its file, may have to leave.
+    fn trim(&mut self) {
+        self.shared.announce(self.shelf.trim(self.shared.memory_limit()));
     }
 
     fn with_model<T>(
@@ -238,7 +459,7 @@ impl Worker {
         doing: &'static str,
         task: impl FnOnce(&dyn Backend, &mut EditCache) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let model = self.model.as_deref().ok_or(EngineError::NoModel)?;
+        let model = self.shelf.in_use().ok_or(EngineError::NoModel)?;
         contained(doing, || task(model, &mut self.cache))
     }
 }
@@ -273,8 +494,11 @@ struct TaskControl<'a> {
 impl<'a> TaskControl<'a> {
     fn new(shared: &'a Shared, signals: &'a Signals, request: &Request) -> Self {
         let told_after = match request {
-            Request::LoadModel(_) => Duration::ZERO,
-            Request::Encode { .. } | Request::Decode { .. } => UNTOLD,
+            Request::LoadModel(_) | Request::OpenGenerator(_) => Duration::ZERO,
+            Request::Encode { .. }
+            | Request::Decode { .. }
+            | Request::Reconstruct { .. }
+            | Request::Generate(_) => UNTOLD,
         };
         Self {
             shared,
@@ -301,4 +525,4 @@ impl Control for TaskControl<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

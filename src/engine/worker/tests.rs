@@ -1,6 +1,8 @@
 //! The worker against a scripted model: every call reports that it was entered and then waits for its cues, so that
 //! each order of events is forced, none is hoped for.
 
+mod generating;
+
 use super::*;
 use crate::engine::{DecodeJob, ModelInfo, SubjectId, Task, ViewId};
 use crate::latent::{Codebook, LatentSpace, LatentState, Tokens};
@@ -97,25 +99,37 @@ impl Backend for ScriptedModel {
     }
 }
 
-fn info(name: &str) -> ModelInfo {
+pub(in crate::engine) fn info(name: &str) -> ModelInfo {
     let codebook = Codebook::new(1, 2, 2, false, 0.07, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
     ModelInfo {
         name: name.to_owned(),
         hash: "0".repeat(16),
         class: ModelClass::SoftVq,
-        args: ModelArgs::from_json(serde_json::json!({})).unwrap(),
+        args: ModelArgs::from_json(serde_json::json!({
+            "image_size": SIDE, "enc_patch_size": SIDE, "dec_patch_size": SIDE,
+        }))
+        .unwrap(),
         space: Arc::new(LatentSpace {
             token_count: 1,
             dim: 2,
-            codebook,
+            bottleneck: crate::latent::Bottleneck::Soft(codebook),
             mean: 0.0,
             std: 1.0,
         }),
         parameter_count: 0,
+        weight_bytes: 100,
         device: "CPU".to_owned(),
         precision: "f32".to_owned(),
         threads: 1,
         load_ms: 0.0,
+    }
+}
+
+fn files(name: &str) -> ModelFiles {
+    ModelFiles {
+        name: name.to_owned(),
+        config: "c".into(),
+        weights: "w".into(),
     }
 }
 
@@ -129,7 +143,7 @@ fn tokens(mark: f32) -> Arc<LatentState> {
     Arc::new(LatentState {
         h: None,
         z,
-        mixtures: vec![None],
+        assignments: vec![None],
     })
 }
 
@@ -165,7 +179,7 @@ impl Rig {
             cues,
             seen,
             wakes,
-            engine: Engine::start_with(open, wake),
+            engine: Engine::start_with(open, RunOptions::default(), wake),
         }
     }
 
@@ -189,12 +203,7 @@ impl Rig {
         self.sees(&Seen::Decode("a".to_owned(), mark));
     }
     fn load(&self, name: &str) -> Stamp {
-        let files = ModelFiles {
-            name: name.to_owned(),
-            config: "c".into(),
-            weights: "w".into(),
-        };
-        self.engine.submit(Request::LoadModel(files))
+        self.engine.submit(Request::LoadModel(files(name)))
     }
     fn encode(&self, subject: u64, mark: u8) -> Stamp {
         let mut bytes = vec![mark; (3 * SIDE * SIDE) as usize];
@@ -575,3 +584,5 @@ fn dropping_cancels_what_runs_and_forgets_what_waits() {
         "the waiting encode must not have been started"
     );
 }
+
+mod comparing;
