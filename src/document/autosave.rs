@@ -107,6 +107,7 @@ mod tests {
             installed_models: folder.join("models"),
             samples: None,
             data: folder.to_path_buf(),
+            hub: crate::hub::Settings::offline_in(folder),
         }
     }
 

@@ -1,5 +1,6 @@
 use super::{RecipeError, SessionError, TokenFileError};
 use crate::engine::EngineError;
+use crate::generator::GeneratorError;
 use crate::picture::PictureError;
 use crate::tokenizer::TokenizerError;
 use std::io;
@@ -65,6 +66,9 @@ pub enum DocumentError {
     /// A model that cannot be opened.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// A generator that cannot be opened.
+    #[error(transparent)]
+    Generator(#[from] GeneratorError),
     /// The model could not work on it.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -4,9 +4,15 @@
 mod apply;
 mod atomic;
 mod autosave;
+mod class_names;
+mod comparison;
 mod error;
 mod export;
+mod extension;
+mod generation;
 mod history;
+mod latents;
+mod model_report;
 mod models;
 mod recipe;
 mod session;
@@ -19,14 +25,20 @@ mod workspace;
 
 pub use apply::apply_edits;
 pub use atomic::{write_atomically, write_folder_atomically};
+pub use class_names::{class_name, class_of};
+pub use comparison::{ComparedFacts, ComparisonRow, comparison_csv, comparison_summaries, csv_field};
 pub use error::DocumentError;
 pub use export::{
-    AnimationFormat, EditedFormat, EditedPicture, Export, ExportedFiles, JPEG_QUALITY, RECIPE_KEYWORD,
-    SOURCE_KEYWORD, SheetPictures, animation_bytes, comparison_sheet, edited_bytes, edited_jpeg, edited_png,
-    influence_sheet, interpolation_edits,
+    AnimationFormat, EditedFormat, EditedPicture, Export, ExportedFiles, JPEG_QUALITY, ModelSheet,
+    ModelSheetCell, ModelSheetRow, RECIPE_KEYWORD, SOURCE_KEYWORD, SheetPictures, animation_bytes,
+    comparison_sheet, edited_bytes, edited_jpeg, edited_png, influence_sheet, interpolation_edits,
+    model_sheet,
 };
+pub use generation::{GENERATION_KEYWORD, GenerationRecord, StartRecord};
 pub use history::History;
-pub use models::{InstalledModel, PICTURE_EXTENSIONS, Places, pictures_in};
+pub use latents::{LatentNoise, read_latents};
+pub use model_report::ModelReport;
+pub use models::{InstalledModel, ModelKind, ModelOrigin, PICTURE_EXTENSIONS, Places, pictures_in};
 pub use recipe::{Recipe, RecipeError, embedded};
 pub use session::{Session, SessionError, SessionModel, SessionPicture, StoredAs};
 pub use source::{SourcePicture, read_file, read_source, source_from_bytes};
@@ -36,4 +48,7 @@ pub use token_writer::{TokenFileOptions, TokenFileWriter, tokens_to_bytes};
 pub use tokens::{
     TokenFile, TokenFileError, holds_inputs, is_tensor_file, read_inputs, read_tokens, tokens_from_bytes,
 };
-pub use workspace::{Import, Notice, NoticeKind, Workspace};
+pub use workspace::{
+    ComparedModel, ComparedState, ComparisonFile, GenerateOrder, GenerateStart, GenerationProgress, Import,
+    MOST_COMPARED, Notice, NoticeKind, Workspace,
+};

@@ -1,7 +1,8 @@
 use super::DocumentError;
+use super::extension::lower_extension;
+use crate::hub::{self, Cache, ModelId};
 use crate::tokenizer::ModelFiles;
 use std::env;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Folder name of the model that opens without being asked for.
@@ -11,7 +12,7 @@ const HOME_VARIABLE: &str = "SOFTSCOPE_HOME";
 /// Names the folder for installed models, directions and the autosave, in place of the platform's.
 const DATA_VARIABLE: &str = "SOFTSCOPE_DATA";
 
-/// Folders Softscope reads and writes.
+/// Folders Softscope reads and writes, and the hub it fetches models from.
 #[derive(Debug, Clone)]
 pub struct Places {
     /// The models that ship (`models/` beside the program, or of the source tree).
@@ -22,6 +23,53 @@ pub struct Places {
     pub samples: Option<PathBuf>,
     /// Autosave and saved directions.
     pub data: PathBuf,
+    /// Where models are fetched from, and the cache they are kept in.
+    pub hub: hub::Settings,
+}
+
+/// Where a model came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelOrigin {
+    /// It ships with the program.
+    Shipped,
+    /// A folder that a person put among the installed models.
+    Installed,
+    /// The cache of the hub.
+    Hub,
+}
+
+/// What a model is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelKind {
+    /// Pictures to tokens and back.
+    Tokenizer,
+    /// Noise to tokens.
+    Generator,
+}
+
+impl ModelKind {
+    /// Told from the keys of a `config.json`; `None` for models of other families.
+    pub fn of(config: &Path) -> Option<Self> {
+        let text = std::fs::read(config).ok()?;
+        let config: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&text).ok()?;
+        let has = |keys: &[&str]| keys.iter().all(|key| config.contains_key(*key));
+        if has(&["codebook_embed_dim"]) || has(&["num_latent_tokens"]) {
+            Some(Self::Tokenizer)
+        } else if has(&["in_channels", "hidden_size", "depth", "num_classes"]) {
+            Some(Self::Generator)
+        } else {
+            None
+        }
+    }
+}
+
+impl std::fmt::Display for ModelKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Tokenizer => "tokenizer",
+            Self::Generator => "generator",
+        })
+    }
 }
 
 /// A model that can be opened by name.
@@ -31,10 +79,12 @@ pub struct InstalledModel {
     pub name: String,
     /// Where it lies.
     pub files: ModelFiles,
-    /// Size of the weights file.
+    /// Size of the weights.
     pub size_bytes: u64,
-    /// Whether it came with the program.
-    pub is_shipped: bool,
+    /// Where it came from.
+    pub origin: ModelOrigin,
+    /// What it is for.
+    pub kind: ModelKind,
 }
 
 impl Places {
@@ -52,28 +102,40 @@ impl Places {
                 .map(|home| home.join("assets").join("samples"))
                 .filter(|folder| folder.is_dir()),
             data,
+            hub: hub::Settings::from_env(),
         }
     }
 
-    /// Everything in `models/` and among the installed models, by name; an installed model hides a shipped one of
-    /// the same name.
+    /// Everything in `models/`, among the installed models and in the hub's cache, by name; an installed model hides a
+    /// shipped one of the same name.
     pub fn models(&self) -> Vec<InstalledModel> {
-        let mut models = models_in(&self.installed_models, false);
+        let mut models = models_in(&self.installed_models, ModelOrigin::Installed);
         if let Some(shipped) = &self.shipped_models {
-            for model in models_in(shipped, true) {
+            for model in models_in(shipped, ModelOrigin::Shipped) {
                 if models.iter().all(|other| other.name != model.name) {
                     models.push(model);
                 }
             }
         }
+        models.extend(self.hub.cache.iter().flat_map(models_of));
         models.sort_by(|a, b| a.name.cmp(&b.name));
         models
     }
 
-    /// The shipped default model; failing that any that ships, then any installed.
+    /// Every SiT and DiT among the models, by name.
+    pub fn generators(&self) -> Vec<ModelFiles> {
+        let models = self.models().into_iter();
+        models
+            .filter(|model| model.kind == ModelKind::Generator)
+            .map(|model| model.files)
+            .collect()
+    }
+
+    /// The shipped default model; failing that any tokenizer that ships, then any other.
     pub fn default_model(&self) -> Result<ModelFiles, DocumentError> {
         let mut models = self.models();
-        models.sort_by_key(|model| (model.name != DEFAULT_MODEL, !model.is_shipped));
+        models.retain(|model| model.kind == ModelKind::Tokenizer);
+        models.sort_by_key(|model| (model.name != DEFAULT_MODEL, model.origin != ModelOrigin::Shipped));
         models.into_iter().next().map(|model| model.files).ok_or_else(|| DocumentError::NoModel {
             name: DEFAULT_MODEL.to_owned(),
             tried: format!("{}, {}", shown(self.shipped_models.as_deref()), self.installed_models.display()),
@@ -97,31 +159,38 @@ impl Places {
             format!("installed models in {}", self.installed_models.display()),
             format!("the path {}", path.display()),
         ];
-        if let Some((owner, model)) = hub_id(name) {
-            let cache = hub_cache();
-            tried.push(format!("the hub cache {}", shown(cache.as_deref())));
-            if let Some(snapshot) = cache.and_then(|cache| hub_snapshot(&cache, owner, model)) {
-                let files = ModelFiles::locate(&snapshot)?;
-                return Ok(ModelFiles {
-                    name: name.to_owned(),
-                    ..files
-                });
+        let id: Option<ModelId> = name.parse().ok();
+        if let Some(id) = &id {
+            let cache = self.hub.cache.as_ref();
+            tried.push(format!("the hub cache {}", shown(cache.map(Cache::folder))));
+            if let Some(files) = cache.and_then(|cache| cache.files(id, hub::DEFAULT_REVISION)) {
+                return Ok(files);
             }
         }
+        Err(DocumentError::NoModel {
+            name: name.to_owned(),
+            tried: tried.join("; "),
+            advice: self.advice(id.as_ref()),
+        })
+    }
+
+    /// What to do about a model that is nowhere.
+    fn advice(&self, id: Option<&ModelId>) -> String {
         let names: Vec<String> = self.models().into_iter().map(|model| model.name).collect();
         let there = if names.is_empty() {
             "none".to_owned()
         } else {
             names.join(", ")
         };
-        Err(DocumentError::NoModel {
-            name: name.to_owned(),
-            tried: tried.join("; "),
-            advice: format!(
-                "Models that are here: {there}. Give one of these, a folder with config.json and model.safetensors, \
-                 or put the model into the installed models"
+        match id {
+            Some(id) => format!(
+                "Download it with `softscope models download {id}` or in the Models view. Models that are here: {there}"
             ),
-        })
+            None => format!(
+                "Models that are here: {there}. Give one of these, a folder with config.json and model.safetensors, \
+                 or the id of a model on the hub such as SoftVQVAE/softvq-l-64"
+            ),
+        }
     }
 
     /// Sample pictures, by file name.
@@ -149,11 +218,8 @@ pub fn pictures_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn is_picture(path: &Path) -> bool {
-    let extension = path
-        .extension()
-        .and_then(OsStr::to_str)
-        .map(str::to_ascii_lowercase);
-    extension.is_some_and(|extension| PICTURE_EXTENSIONS.contains(&extension.as_str())) && path.is_file()
+    lower_extension(path).is_some_and(|extension| PICTURE_EXTENSIONS.contains(&extension.as_str()))
+        && path.is_file()
 }
 
 /// A folder that is not there has no entries: most places are optional.
@@ -163,26 +229,39 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
         .unwrap_or_default()
 }
 
-fn models_in(folder: &Path, is_shipped: bool) -> Vec<InstalledModel> {
+fn models_in(folder: &Path, origin: ModelOrigin) -> Vec<InstalledModel> {
     let installed = |path: PathBuf| {
         let name = path.file_name()?.to_str()?.to_owned();
-        let files = ModelFiles {
-            name: name.clone(),
-            ..ModelFiles::locate(&path).ok()?
-        };
-        let size_bytes = std::fs::metadata(&files.weights).ok()?.len();
-        Some(InstalledModel {
-            name,
-            files,
-            size_bytes,
-            is_shipped,
-        })
+        let files = ModelFiles::locate(&path).ok()?;
+        // One whose configuration says nothing is listed all the same: the list is where its fault is looked for.
+        let kind = ModelKind::of(&files.config).unwrap_or(ModelKind::Tokenizer);
+        Some(installed_model(ModelFiles { name, ..files }, origin, kind))
     };
     entries(folder)
         .into_iter()
         .filter(|path| path.is_dir())
         .filter_map(installed)
         .collect()
+}
+
+/// The tokenizers and generators of a cache, which holds other people's models too.
+fn models_of(cache: &Cache) -> Vec<InstalledModel> {
+    let models = cache.models().into_iter().filter_map(|model| {
+        let files = model.files?;
+        let kind = ModelKind::of(&files.config)?;
+        Some(installed_model(files, ModelOrigin::Hub, kind))
+    });
+    models.collect()
+}
+
+fn installed_model(files: ModelFiles, origin: ModelOrigin, kind: ModelKind) -> InstalledModel {
+    InstalledModel {
+        name: files.name.clone(),
+        size_bytes: files.weight_bytes(),
+        files,
+        origin,
+        kind,
+    }
 }
 
 fn shipped_home() -> Option<PathBuf> {
@@ -239,39 +318,6 @@ fn shown(folder: Option<&Path>) -> String {
     )
 }
 
-/// `Organisation/name`, of characters a hub id may have.
-fn hub_id(name: &str) -> Option<(&str, &str)> {
-    let valid = |part: &str| {
-        !part.is_empty()
-            && part
-                .chars()
-                .all(|character| character.is_ascii_alphanumeric() || "-_.".contains(character))
-            && !part.starts_with('.')
-    };
-    let (owner, model) = name.split_once('/')?;
-    (valid(owner) && valid(model)).then_some((owner, model))
-}
-
-/// The hub's download cache, as its own tools find it.
-fn hub_cache() -> Option<PathBuf> {
-    variable("HF_HUB_CACHE")
-        .or_else(|| variable("HF_HOME").map(|home| home.join("hub")))
-        .or_else(|| {
-            let user = directories::BaseDirs::new()?;
-            Some(user.home_dir().join(".cache").join("huggingface").join("hub"))
-        })
-}
-
-/// The snapshot that `main` points to, else the one snapshot that is there.
-fn hub_snapshot(cache: &Path, owner: &str, model: &str) -> Option<PathBuf> {
-    let repository = cache.join(format!("models--{owner}--{model}"));
-    let snapshots = repository.join("snapshots");
-    let main = std::fs::read_to_string(repository.join("refs").join("main")).ok();
-    main.map(|revision| snapshots.join(revision.trim()))
-        .filter(|snapshot| snapshot.is_dir())
-        .or_else(|| entries(&snapshots).into_iter().filter(|path| path.is_dir()).max())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,6 +328,7 @@ mod tests {
             installed_models: folder.join("installed"),
             samples: Some(folder.join("samples")),
             data: folder.join("data"),
+            hub: hub::Settings::offline_in(folder.join("hub")),
         }
     }
 
@@ -296,11 +343,18 @@ mod tests {
             "Someone/nothing-64",
             "hub cache",
             "installed",
-            "--model",
-            "config.json",
+            "softscope models download Someone/nothing-64",
         ] {
-            assert!(error.contains(part) || part == "--model", "{part} in {error}");
+            assert!(error.contains(part), "{part} in {error}");
         }
+        let error = places(folder.path())
+            .resolve_model("nothing")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("config.json") && error.contains("SoftVQVAE/softvq-l-64"),
+            "{error}"
+        );
         assert!(
             places(folder.path())
                 .default_model()
@@ -310,35 +364,42 @@ mod tests {
         );
     }
 
-    #[test]
-    fn hub_snapshots_follow_main() {
-        let cache = tempfile::tempdir().unwrap();
-        let repository = cache.path().join("models--A--b");
-        for revision in ["aaa", "bbb"] {
-            std::fs::create_dir_all(repository.join("snapshots").join(revision)).unwrap();
-        }
-        assert_eq!(
-            hub_snapshot(cache.path(), "A", "b"),
-            Some(repository.join("snapshots/bbb"))
-        );
-        std::fs::create_dir_all(repository.join("refs")).unwrap();
-        std::fs::write(repository.join("refs/main"), "aaa\n").unwrap();
-        assert_eq!(
-            hub_snapshot(cache.path(), "A", "b"),
-            Some(repository.join("snapshots/aaa"))
-        );
-        assert_eq!(hub_snapshot(cache.path(), "A", "c"), None);
+    fn write_model(folder: &Path, config: &str) {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("config.json"), config).unwrap();
+        std::fs::write(folder.join("model.safetensors"), "12345").unwrap();
     }
 
     #[test]
-    fn hub_ids_never_leave_the_cache() {
+    fn models_of_the_hub_cache_are_found_by_id_when_they_are_of_this_family() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = places(folder.path());
+        let snapshot = |id: &str| folder.path().join(format!("hub/models--{id}/snapshots/abc"));
+        write_model(&snapshot("A--tokenizer"), r#"{"num_latent_tokens": 32}"#);
+        let generator = r#"{"in_channels": 32, "hidden_size": 1152, "depth": 28, "num_classes": 1000}"#;
+        write_model(&snapshot("A--generator"), generator);
+        write_model(&snapshot("A--language"), r#"{"vocab_size": 30522}"#);
+        let models = places.models();
+        let found: Vec<_> = models
+            .iter()
+            .map(|model| (model.name.as_str(), model.kind))
+            .collect();
         assert_eq!(
-            hub_id("SoftVQVAE/softvq-l-64"),
-            Some(("SoftVQVAE", "softvq-l-64"))
+            found,
+            [
+                ("A/generator", ModelKind::Generator),
+                ("A/tokenizer", ModelKind::Tokenizer)
+            ]
         );
-        for name in ["../x", "a/..", "a/b/c", "a", "/b", "a/"] {
-            assert_eq!(hub_id(name), None, "{name}");
-        }
+        assert!(
+            models
+                .iter()
+                .all(|model| model.origin == ModelOrigin::Hub && model.size_bytes == 5)
+        );
+        assert_eq!(places.resolve_model("A/tokenizer").unwrap().name, "A/tokenizer");
+        assert_eq!(places.default_model().unwrap().name, "A/tokenizer");
+        let error = places.resolve_model("A/other").unwrap_err().to_string();
+        assert!(error.contains("softscope models download A/other"), "{error}");
     }
 
     #[test]

@@ -438,6 +438,7 @@ mod tests {
             installed_models: folder.path().to_path_buf(),
             samples: None,
             data: folder.path().to_path_buf(),
+            hub: crate::hub::Settings::offline_in(folder.path()),
         };
         std::fs::create_dir(folder.path().join("directions")).unwrap();
         std::fs::write(

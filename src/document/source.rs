@@ -1,7 +1,7 @@
 //! Reading what a person brings: a picture, or one of our own files with its recipe and crop inside.
 
 use super::export::{RECIPE_KEYWORD, SOURCE_KEYWORD};
-use super::{DocumentError, Recipe};
+use super::{DocumentError, GENERATION_KEYWORD, GenerationRecord, Recipe};
 use crate::picture::{self, Rgb8};
 use std::path::Path;
 
@@ -15,6 +15,8 @@ pub struct SourcePicture {
     pub picture: Rgb8,
     /// Edits of a recipe file; `None` for any other.
     pub recipe: Option<Recipe>,
+    /// How the picture was generated, where its file says so.
+    pub generation: Option<GenerationRecord>,
     /// Why the edits of a recipe file could not be restored.
     pub warning: Option<String>,
 }
@@ -43,24 +45,34 @@ pub fn read_source(path: &Path) -> Result<SourcePicture, DocumentError> {
 
 /// The same from the bytes of a file; `name` is for messages.
 pub fn source_from_bytes(bytes: &[u8], name: &str) -> Result<SourcePicture, DocumentError> {
-    let plain = |warning| -> Result<SourcePicture, DocumentError> {
+    let generation = embedded_generation(bytes);
+    let plain = |generation, warning| -> Result<SourcePicture, DocumentError> {
         Ok(SourcePicture {
             picture: picture::from_bytes(bytes, name)?,
             recipe: None,
+            generation,
             warning,
         })
     };
     match embedded_edits(bytes, name) {
-        Ok(None) => plain(None),
+        Ok(None) => plain(generation, None),
         Ok(Some((recipe, picture))) => Ok(SourcePicture {
             picture,
             recipe: Some(recipe),
+            generation,
             warning: None,
         }),
-        Err(reason) => plain(Some(format!(
-            "{name}: opened as a plain picture, its recipe is left out: {reason}"
-        ))),
+        Err(reason) => {
+            let warning = format!("{name}: opened as a plain picture, its recipe is left out: {reason}");
+            plain(generation, Some(warning))
+        }
     }
+}
+
+/// How the picture in the file was generated; `None` where the file does not say it in a way that can be read.
+fn embedded_generation(bytes: &[u8]) -> Option<GenerationRecord> {
+    let text = picture::embedded_text(bytes, GENERATION_KEYWORD).ok()??;
+    serde_json::from_str(&text).ok()
 }
 
 /// Recipe and crop of a recipe file; `None` for any other file, an error for a recipe that cannot be restored.

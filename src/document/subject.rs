@@ -1,4 +1,4 @@
-use super::History;
+use super::{GenerationRecord, History};
 use crate::analysis::PictureMetrics;
 use crate::engine::{Encoded, SubjectId};
 use crate::latent::LatentState;
@@ -42,6 +42,8 @@ pub struct Subject {
     pub encoded: Option<Arc<Encoded>>,
     /// Its edits.
     pub history: History,
+    /// How it was generated, where it was.
+    pub generation: Option<Arc<GenerationRecord>>,
     /// Newest decode of the edit list; the reconstruction where nothing is edited.
     pub edited: Option<Shown>,
 }

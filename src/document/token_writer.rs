@@ -1,7 +1,7 @@
 //! Writing token files, a picture at a time: of a thousand encoded pictures only what goes into the file is kept.
 
-use super::{DocumentError, TensorData, TensorEntry, tensors_to_bytes};
-use crate::latent::{LatentState, Mixture};
+use super::{DocumentError, GENERATION_KEYWORD, GenerationRecord, TensorData, TensorEntry, tensors_to_bytes};
+use crate::latent::{GaussianRow, LatentState, Mixture};
 use crate::picture::Fit;
 use std::collections::BTreeMap;
 
@@ -16,9 +16,12 @@ pub struct TokenFileOptions<'a> {
     pub names: &'a [String],
     /// How the pictures were fitted.
     pub fit: Option<Fit>,
+    /// How each picture was generated; empty where they were not.
+    pub generations: &'a [GenerationRecord],
 }
 
-/// A token file under construction. `h`, `indices` and `weights` are written where every picture and token has them.
+/// A token file under construction. `h`, `mean`, `logvar`, `indices` and `weights` are written where every picture and
+/// token has them.
 #[derive(Debug, Default)]
 pub struct TokenFileWriter<'a> {
     options: TokenFileOptions<'a>,
@@ -29,6 +32,9 @@ pub struct TokenFileWriter<'a> {
     z: Vec<f32>,
     /// `None` once a token came without.
     h: Option<Vec<f32>>,
+    /// Means and logarithms of variances, of a KL model.
+    mean: Option<Vec<f32>>,
+    logvar: Option<Vec<f32>>,
     indices: Option<Vec<i64>>,
     weights: Option<Vec<f32>>,
 }
@@ -39,6 +45,8 @@ impl<'a> TokenFileWriter<'a> {
         Self {
             options,
             h: Some(Vec::new()),
+            mean: Some(Vec::new()),
+            logvar: Some(Vec::new()),
             indices: Some(Vec::new()),
             weights: options.with_weights.then(Vec::new),
             ..Self::default()
@@ -58,9 +66,17 @@ impl<'a> TokenFileWriter<'a> {
         self.z.extend_from_slice(&state.z.values);
         for token in 0..tokens {
             append(&mut self.h, state.h_row(token), Vec::extend_from_slice);
+            let gaussian = GaussianRow::behind(state, token);
+            append(&mut self.mean, gaussian.as_ref(), |mean, row| {
+                mean.extend(&row.mean);
+            });
+            append(&mut self.logvar, gaussian.as_ref(), |logvar, row| {
+                logvar.extend(&row.logvar);
+            });
             let mixture = state.mixture(token);
-            append(&mut self.indices, mixture, |indices, mixture| {
-                indices.push(heaviest(mixture));
+            let index = state.codeword(token).or_else(|| mixture.map(heaviest));
+            append(&mut self.indices, index, |indices, index| {
+                indices.push(i64::try_from(index).unwrap_or(i64::MAX));
             });
             append(&mut self.weights, mixture, |weights, mixture| {
                 weights.extend_from_slice(&mixture.weights);
@@ -82,7 +98,13 @@ impl<'a> TokenFileWriter<'a> {
         };
         let mut entries = vec![entry("z", Some(self.dim), TensorData::F32(&self.z))];
         if let Some(h) = &self.h {
-            entries.push(entry("h", Some(self.dim), TensorData::F32(h)));
+            let width = h.len() / (self.pictures * self.tokens).max(1);
+            entries.push(entry("h", Some(width), TensorData::F32(h)));
+        }
+        for (key, values) in [("mean", &self.mean), ("logvar", &self.logvar)] {
+            if let Some(values) = values {
+                entries.push(entry(key, Some(self.dim), TensorData::F32(values)));
+            }
         }
         if let Some(indices) = &self.indices {
             entries.push(entry("indices", None, TensorData::I64(indices)));
@@ -114,19 +136,19 @@ pub fn tokens_to_bytes(
 }
 
 /// The heaviest codeword, the first of equals.
-fn heaviest(mixture: &Mixture) -> i64 {
+fn heaviest(mixture: &Mixture) -> usize {
     let mut best = (0, f32::NEG_INFINITY);
     for (index, &weight) in mixture.weights.iter().enumerate() {
         if weight > best.1 {
             best = (index, weight);
         }
     }
-    i64::try_from(best.0).unwrap_or(i64::MAX)
+    best.0
 }
 
 fn metadata(options: &TokenFileOptions<'_>) -> Result<BTreeMap<String, String>, DocumentError> {
     let text = |result: serde_json::Result<String>| {
-        result.map_err(|error| DocumentError::Mismatch(format!("the file names cannot be written: {error}")))
+        result.map_err(|error| DocumentError::Mismatch(format!("the metadata cannot be written: {error}")))
     };
     let mut metadata = BTreeMap::from([("format".to_owned(), "softscope tokens".to_owned())]);
     if let Some(model) = options.model {
@@ -134,6 +156,10 @@ fn metadata(options: &TokenFileOptions<'_>) -> Result<BTreeMap<String, String>, 
     }
     if !options.names.is_empty() {
         metadata.insert("names".to_owned(), text(serde_json::to_string(options.names))?);
+    }
+    if !options.generations.is_empty() {
+        let records = text(serde_json::to_string(options.generations))?;
+        metadata.insert(GENERATION_KEYWORD.to_owned(), records);
     }
     if let Some(fit) = options.fit {
         metadata.insert(

@@ -1,9 +1,13 @@
-//! Token files: `.safetensors` with `z` f32 [N, L, D] and, where known, `h` f32 [N, L, D], `indices` i64 [N, L] (the
-//! heaviest codeword of each token) and `weights` f32 [N, L, n] (its mixture); and the network inputs `x`, `x_u8`.
+//! Token files: `.safetensors` with `z` f32 [N, L, D] and, where known, `h` f32 [N, L, D] (of a KL model [N, L, 2D], and
+//! beside it `mean` and `logvar` f32 [N, L, D]), `indices` i64 [N, L] (the heaviest codeword of each token, of a VQ model
+//! its only one) and `weights` f32 [N, L, n] (its mixture); and the network inputs `x`, `x_u8`.
 
-use super::DocumentError;
+use super::generation::records;
 use super::tensor_file::TensorFile;
-use crate::latent::{LatentSpace, LatentState, Mixture, Tokens, posterior};
+use super::{DocumentError, GENERATION_KEYWORD, GenerationRecord};
+use crate::latent::{
+    Assignment, Bottleneck, Codebook, LatentSpace, LatentState, Mixture, Tokens, nearest_codeword, posterior,
+};
 use crate::picture::{Fit, Planar, Rgb8};
 use safetensors::Dtype;
 use std::fs::File;
@@ -77,6 +81,8 @@ pub struct TokenFile {
     pub model: Option<String>,
     /// How the pictures were fitted to the model.
     pub fit: Option<Fit>,
+    /// How each picture was generated, where it was.
+    pub generations: Vec<Option<GenerationRecord>>,
 }
 
 /// Whether the name says that a file holds tensors.
@@ -93,8 +99,9 @@ fn open(path: &Path) -> Result<TensorFile<'static>, DocumentError> {
     )?)
 }
 
-/// Reads a token file. With the model's `space` shapes are checked against it and mixtures are restored: from
-/// `weights` where stored, else from `h` for every token that still is the mixture of its `h`.
+/// Reads a token file. With the model's `space` shapes are checked against it, and what each token is made of is
+/// restored. A mixture comes from `weights` where stored, else from `h` for every token that still is the mixture of its
+/// `h`; a codeword of a VQ model from the values of the token.
 pub fn read_tokens(path: &Path, space: Option<&LatentSpace>) -> Result<TokenFile, DocumentError> {
     Ok(tokens_from(open(path)?, space)?)
 }
@@ -122,38 +129,29 @@ fn tokens_from(mut file: TensorFile<'_>, space: Option<&LatentSpace>) -> Result<
         let expected = format!("[N, {}, {}] of the model in use", space.token_count, space.dim);
         return Err(wrong_shape(&file, "z", &expected, &shape));
     }
-    let h = match file.contains("h") {
-        true => Some(f32_of_shape(&mut file, "h", "[N, L, D]", &shape)?),
-        false => None,
-    };
-    let weights = match (space, file.contains("weights")) {
-        (Some(space), true) => {
-            let expected = [count, tokens, space.codebook.size];
+    let h = encoder_output(&mut file, &shape, space)?;
+    let weights = match (space.and_then(LatentSpace::mixing), file.contains("weights")) {
+        (Some(codebook), true) => {
+            let expected = [count, tokens, codebook.size];
             Some(f32_of_shape(&mut file, "weights", "[N, L, n]", &expected)?)
         }
         _ => None,
     };
-    let row = tokens * dim;
     let states = (0..count).map(|index| {
-        let range = index * row..(index + 1) * row;
-        let z = Tokens {
-            count: tokens,
-            dim,
-            values: z[range.clone()].to_vec(),
+        let z = rows_of(&z, index, tokens, dim);
+        let h = h
+            .as_ref()
+            .map(|(dim, values)| rows_of(values, index, tokens, *dim));
+        let assignments = match space.map(|space| &space.bottleneck) {
+            Some(Bottleneck::Soft(codebook)) => match (&weights, &h) {
+                (Some(weights), _) => stored_mixtures(codebook, weights, index, &z),
+                (None, Some(h)) => mixtures_of(codebook, h, &z),
+                (None, None) => vec![None; tokens],
+            },
+            Some(Bottleneck::Hard(codebook)) => codewords_of(codebook, &z),
+            Some(Bottleneck::Gaussian | Bottleneck::Identity) | None => vec![None; tokens],
         };
-        let h = h.as_ref().map(|h| Tokens {
-            count: tokens,
-            dim,
-            values: h[range].to_vec(),
-        });
-        let mixtures = match (space, &weights) {
-            (Some(space), Some(weights)) => stored_mixtures(space, weights, index, &z),
-            (Some(space), None) => h
-                .as_ref()
-                .map_or_else(|| vec![None; tokens], |h| mixtures_of(space, h, &z)),
-            (None, _) => vec![None; tokens],
-        };
-        LatentState { h, z, mixtures }
+        LatentState { h, z, assignments }
     });
     Ok(TokenFile {
         states: states.collect(),
@@ -162,10 +160,54 @@ fn tokens_from(mut file: TensorFile<'_>, space: Option<&LatentSpace>) -> Result<
         fit: file
             .metadata("fit")
             .and_then(|fit| serde_json::from_value(fit.into()).ok()),
+        generations: records(file.metadata(GENERATION_KEYWORD), count),
     })
 }
 
-fn wrong_shape(file: &TensorFile<'_>, key: &str, expected: &str, found: &[usize]) -> TokenFileError {
+/// `h` with its width, where it is there: as wide as the model's encoder puts out; without a model D or twice that.
+fn encoder_output(
+    file: &mut TensorFile<'_>,
+    z_shape: &[usize],
+    space: Option<&LatentSpace>,
+) -> Result<Option<(usize, Vec<f32>)>, TokenFileError> {
+    if !file.contains("h") {
+        return Ok(None);
+    }
+    let &[count, tokens, dim] = z_shape else {
+        return Ok(None);
+    };
+    let (shape, values) = file.f32("h", "[N, L, D]", 3)?;
+    let width = match (space, shape.last()) {
+        (Some(space), _) => space.encoder_dim(),
+        (None, Some(width)) if *width == 2 * dim => *width,
+        (None, _) => dim,
+    };
+    if shape == [count, tokens, width] {
+        Ok(Some((width, values)))
+    } else {
+        let expected = format!("[{count}, {tokens}, {width}]");
+        Err(wrong_shape(file, "h", &expected, &shape))
+    }
+}
+
+/// The tokens of picture `index` out of those of all pictures.
+fn rows_of(values: &[f32], index: usize, count: usize, dim: usize) -> Tokens {
+    let size = count * dim;
+    let values = values.get(index * size..(index + 1) * size).unwrap_or_default();
+    Tokens {
+        count,
+        dim,
+        values: values.to_vec(),
+    }
+}
+
+/// The error of a tensor whose shape `found` is not the one that is `expected`, in words.
+pub(super) fn wrong_shape(
+    file: &TensorFile<'_>,
+    key: &str,
+    expected: &str,
+    found: &[usize],
+) -> TokenFileError {
     TokenFileError::Tensor {
         file: file.name().to_owned(),
         key: key.to_owned(),
@@ -192,12 +234,16 @@ fn f32_of_shape(
 const SAME_Z: f32 = 1e-4;
 
 /// Mixtures from `weights` of the picture `index`, for every token that still is that mixture.
-fn stored_mixtures(space: &LatentSpace, weights: &[f32], index: usize, z: &Tokens) -> Vec<Option<Mixture>> {
-    let (tokens, size) = (space.token_count, space.codebook.size);
+fn stored_mixtures(
+    codebook: &Codebook,
+    weights: &[f32],
+    index: usize,
+    z: &Tokens,
+) -> Vec<Option<Assignment>> {
     weights
-        .chunks_exact(size)
-        .skip(index * tokens)
-        .take(tokens)
+        .chunks_exact(codebook.size)
+        .skip(index * z.count)
+        .take(z.count)
         .enumerate()
         .map(|(token, row)| {
             // Another program's weights may be no distribution: then the token counts as off its mixture.
@@ -209,7 +255,7 @@ fn stored_mixtures(space: &LatentSpace, weights: &[f32], index: usize, z: &Token
                 weights: Arc::clone(&weights),
             };
             if is_distribution {
-                mixture_behind(space, token, z, mixture)
+                mixture_behind(codebook, token, z, mixture)
             } else {
                 None
             }
@@ -218,12 +264,11 @@ fn stored_mixtures(space: &LatentSpace, weights: &[f32], index: usize, z: &Token
 }
 
 /// Mixtures from `h`, for every token that still is the mixture of its `h`.
-fn mixtures_of(space: &LatentSpace, h: &Tokens, z: &Tokens) -> Vec<Option<Mixture>> {
+fn mixtures_of(codebook: &Codebook, h: &Tokens, z: &Tokens) -> Vec<Option<Assignment>> {
     (0..h.count)
         .map(|token| {
-            let tau = space.codebook.tau;
-            mixture_behind(space, token, z, |segment| {
-                posterior(&space.codebook, segment, h.row(token), tau)
+            mixture_behind(codebook, token, z, |segment| {
+                posterior(codebook, segment, h.row(token), codebook.tau)
             })
         })
         .collect()
@@ -231,21 +276,32 @@ fn mixtures_of(space: &LatentSpace, h: &Tokens, z: &Tokens) -> Vec<Option<Mixtur
 
 /// The mixture whose weighted sum is the token: over its own segment, or another one that a swap brought it from.
 fn mixture_behind(
-    space: &LatentSpace,
+    codebook: &Codebook,
     token: usize,
     z: &Tokens,
     mixture_over: impl Fn(usize) -> Mixture,
-) -> Option<Mixture> {
-    let own = space.codebook.segment_of(token, z.count);
-    let others = (0..space.codebook.segments).filter(|&segment| segment != own);
+) -> Option<Assignment> {
+    let own = codebook.segment_of(token, z.count);
+    let others = (0..codebook.segments).filter(|&segment| segment != own);
     std::iter::once(own)
         .chain(others)
         .map(mixture_over)
-        .find(|mixture| {
-            let mixed = space.codebook.mix(mixture);
-            let row = z.row(token);
-            mixed.len() == row.len() && mixed.iter().zip(row).all(|(a, b)| (a - b).abs() <= SAME_Z)
+        .find(|mixture| is_same(&codebook.mix(mixture), z.row(token)))
+        .map(Assignment::Soft)
+}
+
+/// The codewords of a hard quantiser, for every token that is one.
+fn codewords_of(codebook: &Codebook, z: &Tokens) -> Vec<Option<Assignment>> {
+    (0..z.count)
+        .map(|token| {
+            let (nearest, _) = nearest_codeword(codebook, 0, z.row(token))?;
+            is_same(codebook.codeword(0, nearest)?, z.row(token)).then_some(Assignment::Hard(nearest))
         })
+        .collect()
+}
+
+fn is_same(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= SAME_Z)
 }
 
 fn names_of(file: &TensorFile<'_>, count: usize) -> Vec<String> {

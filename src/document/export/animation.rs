@@ -1,7 +1,7 @@
+use crate::document::extension::lower_extension;
 use crate::document::{DocumentError, write_atomically, write_folder_atomically};
 use crate::latent::{BlendMode, Edit, TokenSource};
 use crate::picture::{self, Rgb8};
-use std::ffi::OsStr;
 use std::path::Path;
 
 /// Time each frame of an animation is shown.
@@ -23,11 +23,7 @@ pub enum AnimationFormat {
 impl AnimationFormat {
     /// By the extension of the name: `.gif`, `.apng`, `.png` for a strip, none for a folder of frames.
     pub fn of(path: &Path) -> Result<Self, DocumentError> {
-        let extension = path
-            .extension()
-            .and_then(OsStr::to_str)
-            .map(str::to_ascii_lowercase);
-        match extension.as_deref() {
+        match lower_extension(path).as_deref() {
             Some("gif") => Ok(Self::Gif),
             Some("apng") => Ok(Self::Apng),
             Some("png") => Ok(Self::Strip),

@@ -2,6 +2,12 @@ use crate::document::DocumentError;
 use crate::picture::Rgb8;
 use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 
+pub(super) const TITLE_SIZE: f32 = 19.0;
+pub(super) const TEXT_SIZE: f32 = 15.0;
+pub(super) const GROUND: [u8; 3] = [250, 250, 250];
+pub(super) const INK: [u8; 3] = [24, 24, 28];
+pub(super) const FAINT: [u8; 3] = [96, 96, 104];
+
 /// Pixels under construction; what is drawn outside is cut off.
 pub(super) struct Canvas {
     width: u32,
@@ -31,12 +37,17 @@ impl Canvas {
         self.data.get_mut(start..start + 3)
     }
 
-    /// Draws a picture with its pixels as squares of `scale`.
-    pub(super) fn draw(&mut self, picture: &Rgb8, left: u32, top: u32, scale: u32) {
-        for y in 0..picture.height() * scale {
-            for x in 0..picture.width() * scale {
+    /// Draws a picture as large as `width` x `height`, each pixel by the one of the picture that lies there.
+    pub(super) fn draw(&mut self, picture: &Rgb8, left: u32, top: u32, width: u32, height: u32) {
+        let nearest =
+            |at: u32, of: u32, count: u32| (u64::from(at) * u64::from(count) / u64::from(of)) as u32;
+        for y in 0..height {
+            for x in 0..width {
                 if let (Some(colour), Some(pixel)) = (
-                    picture.pixel(x / scale, y / scale),
+                    picture.pixel(
+                        nearest(x, width, picture.width()),
+                        nearest(y, height, picture.height()),
+                    ),
                     self.pixel_mut(left + x, top + y),
                 ) {
                     pixel.copy_from_slice(&colour);
@@ -92,9 +103,30 @@ pub(super) struct Text<'a> {
 }
 
 /// Width of a line in pixels.
-pub(super) fn text_width(font: &FontRef<'_>, line: &str, size: f32) -> f32 {
+fn text_width(font: &FontRef<'_>, line: &str, size: f32) -> f32 {
     let font = font.as_scaled(PxScale::from(size));
     line.chars()
         .map(|character| font.h_advance(font.glyph_id(character)))
         .sum()
+}
+
+/// The font of all sheets: the window's own.
+pub(super) fn font() -> Result<FontRef<'static>, DocumentError> {
+    FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT)
+        .map_err(|error| DocumentError::Mismatch(format!("the built-in font cannot be read: {error}")))
+}
+
+/// Cuts a line that is wider than `room` pixels and marks the cut.
+pub(super) fn shortened(font: &FontRef<'_>, line: &str, size: f32, room: f32) -> String {
+    if text_width(font, line, size) <= room {
+        return line.to_owned();
+    }
+    let mut kept = line.to_owned();
+    while kept.pop().is_some() {
+        let cut = format!("{}…", kept.trim_end());
+        if text_width(font, &cut, size) <= room {
+            return cut;
+        }
+    }
+    kept
 }

@@ -1,5 +1,4 @@
-use super::canvas::{Canvas, Text};
-use super::sheet::{font, shortened};
+use super::canvas::{Canvas, GROUND, INK, Text, font, shortened};
 use crate::analysis::{InfluenceMaps, heat_colours};
 use crate::document::DocumentError;
 use crate::picture::Rgb8;
@@ -9,8 +8,6 @@ const CELL: u32 = 128;
 const GAP: u32 = 8;
 const LINE: u32 = 18;
 const TEXT_SIZE: f32 = 14.0;
-const GROUND: [u8; 3] = [250, 250, 250];
-const INK: [u8; 3] = [24, 24, 28];
 /// Cells in a row.
 const COLUMNS: u32 = 8;
 
@@ -67,7 +64,7 @@ fn draw(cells: &[(Rgb8, String)]) -> Result<Rgb8, DocumentError> {
     for (index, (picture, caption)) in (0_u32..).zip(cells) {
         let left = GAP + index % COLUMNS * across;
         let top = GAP + index / COLUMNS * down;
-        canvas.draw(picture, left, top, scale);
+        canvas.draw(picture, left, top, width, height);
         let line = shortened(&font, caption, TEXT_SIZE, width as f32);
         let text = Text {
             font: &font,

@@ -4,16 +4,18 @@
 mod animation;
 mod canvas;
 mod influence;
+mod model_sheet;
 mod sheet;
 
 pub use animation::{AnimationFormat, ExportedFiles, animation_bytes, interpolation_edits};
 pub use influence::influence_sheet;
+pub use model_sheet::{ModelSheet, ModelSheetCell, ModelSheetRow, model_sheet};
 pub use sheet::{SheetPictures, comparison_sheet};
 
-use super::{DocumentError, Recipe, TokenFileOptions, tokens_to_bytes};
+use super::extension::lower_extension;
+use super::{DocumentError, GENERATION_KEYWORD, GenerationRecord, Recipe, TokenFileOptions, tokens_to_bytes};
 use crate::latent::{BlendMode, LatentState};
 use crate::picture::{self, Rgb8};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Keyword of the recipe in PNG text chunks and JPEG segments.
@@ -72,11 +74,7 @@ pub enum EditedFormat {
 impl EditedFormat {
     /// By the extension of the name.
     pub fn of(path: &Path) -> Result<Self, DocumentError> {
-        let extension = path
-            .extension()
-            .and_then(OsStr::to_str)
-            .map(str::to_ascii_lowercase);
-        match extension.as_deref() {
+        match lower_extension(path).as_deref() {
             Some("png") => Ok(Self::Png),
             Some("jpg" | "jpeg") => Ok(Self::Jpeg),
             Some("safetensors") => Ok(Self::Tokens),
@@ -101,6 +99,8 @@ pub struct EditedPicture<'a> {
     pub recipe: &'a Recipe,
     /// Name of the picture.
     pub name: &'a str,
+    /// How it was generated, where it was.
+    pub generation: Option<&'a GenerationRecord>,
 }
 
 /// Bytes of an edited picture in the form `format`.
@@ -115,6 +115,7 @@ pub fn edited_bytes(edited: &EditedPicture<'_>, format: EditedFormat) -> Result<
                 model: edited.recipe.model.as_deref(),
                 names: &[edited.name.to_owned()],
                 fit: None,
+                generations: edited.generation.map_or(&[], std::slice::from_ref),
             },
         ),
     }
@@ -142,7 +143,11 @@ fn with_text(
         .map(|crop| picture::to_png(crop, &[]))
         .transpose()?
         .map(base64::encode);
+    let generation = edited.generation.map(serde_json::to_string).transpose();
+    let generation = generation
+        .map_err(|error| DocumentError::Mismatch(format!("the generation cannot be written: {error}")))?;
     let mut text = vec![(RECIPE_KEYWORD, recipe.as_str())];
+    text.extend(generation.as_deref().map(|record| (GENERATION_KEYWORD, record)));
     text.extend(crop.as_deref().map(|crop| (SOURCE_KEYWORD, crop)));
     write(&text)
 }

@@ -1,18 +1,12 @@
-use super::canvas::{Canvas, Text, text_width};
+use super::canvas::{Canvas, FAINT, GROUND, INK, TEXT_SIZE, TITLE_SIZE, Text, font, shortened};
 use crate::analysis::{PictureMetrics, compare, difference_map};
 use crate::document::DocumentError;
 use crate::picture::Rgb8;
-use ab_glyph::FontRef;
 
 /// Least width of a column: room for its figures.
 const COLUMN: u32 = 300;
 const GAP: u32 = 16;
 const LINE: u32 = 20;
-const TITLE_SIZE: f32 = 19.0;
-const TEXT_SIZE: f32 = 15.0;
-const GROUND: [u8; 3] = [250, 250, 250];
-const INK: [u8; 3] = [24, 24, 28];
-const FAINT: [u8; 3] = [96, 96, 104];
 
 /// What a comparison sheet shows; all pictures of one size.
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +80,7 @@ pub fn comparison_sheet(sheet: &SheetPictures<'_>) -> Result<Rgb8, DocumentError
         for (row, note) in notes.iter().enumerate() {
             line(note, TEXT_SIZE, INK, notes_top + row as u32 * LINE);
         }
-        canvas.draw(picture, left, picture_top, scale);
+        canvas.draw(picture, left, picture_top, column, height);
     }
     let foot = format!(
         "{}.  PSNR: 8-bit values, data range 1.  SSIM: 7x7 uniform window, data range 1.  Figures are against the original.",
@@ -104,11 +98,6 @@ pub fn comparison_sheet(sheet: &SheetPictures<'_>) -> Result<Rgb8, DocumentError
         foot_top,
     );
     canvas.into_picture()
-}
-
-pub(super) fn font() -> Result<FontRef<'static>, DocumentError> {
-    FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT)
-        .map_err(|error| DocumentError::Mismatch(format!("the built-in font cannot be read: {error}")))
 }
 
 fn edited_title(edit_count: usize) -> String {
@@ -148,21 +137,6 @@ fn difference_legend(a: &Rgb8, b: &Rgb8) -> [String; 2] {
         format!("dark 0, brightest {BRIGHTEST:.0} or more of 255"),
         format!("largest {:.1}", f64::from(largest) / 3.0),
     ]
-}
-
-/// Cuts a line that is wider than `room` and marks the cut.
-pub(super) fn shortened(font: &FontRef<'_>, line: &str, size: f32, room: f32) -> String {
-    if text_width(font, line, size) <= room {
-        return line.to_owned();
-    }
-    let mut kept = line.to_owned();
-    while kept.pop().is_some() {
-        let cut = format!("{}…", kept.trim_end());
-        if text_width(font, &cut, size) <= room {
-            return cut;
-        }
-    }
-    kept
 }
 
 /// Mean absolute difference of a pixel that gets the brightest colour, of 255.

@@ -1,6 +1,5 @@
 use super::*;
 use crate::document::{TensorData, TensorEntry, TokenFileOptions, tensors_to_bytes, tokens_to_bytes};
-use crate::latent::Codebook;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ fn space() -> LatentSpace {
     LatentSpace {
         token_count: 4,
         dim: 2,
-        codebook,
+        bottleneck: Bottleneck::Soft(codebook),
         mean: 0.0,
         std: 1.0,
     }
@@ -19,19 +18,20 @@ fn space() -> LatentSpace {
 /// What the encoder and quantiser give for `h`.
 fn encoded(values: Vec<f32>) -> LatentState {
     let space = space();
+    let codebook = space.mixing().unwrap();
     let h = Tokens {
         count: 4,
         dim: 2,
         values,
     };
     let mixture = |token| {
-        let segment = space.codebook.segment_of(token, 4);
-        posterior(&space.codebook, segment, h.row(token), space.codebook.tau)
+        let segment = codebook.segment_of(token, 4);
+        posterior(codebook, segment, h.row(token), codebook.tau)
     };
     let mixtures: Vec<Mixture> = (0..4).map(mixture).collect();
     let values = mixtures
         .iter()
-        .flat_map(|mixture| space.codebook.mix(mixture))
+        .flat_map(|mixture| codebook.mix(mixture))
         .collect();
     let z = Tokens {
         count: 4,
@@ -41,7 +41,10 @@ fn encoded(values: Vec<f32>) -> LatentState {
     LatentState {
         h: Some(h),
         z,
-        mixtures: mixtures.into_iter().map(Some).collect(),
+        assignments: mixtures
+            .into_iter()
+            .map(|mixture| Some(Assignment::Soft(mixture)))
+            .collect(),
     }
 }
 
@@ -52,7 +55,7 @@ proptest! {
         let names: Vec<String> = (0..states.len()).map(|index| format!("\"{index}\" é.png")).collect();
         for with_weights in [true, false] {
             let options =
-                TokenFileOptions { with_weights, model: Some("abc"), names: &names, fit: Some(Fit::Pad) };
+                TokenFileOptions { with_weights, model: Some("abc"), names: &names, fit: Some(Fit::Pad), generations: &[] };
             let bytes = tokens_to_bytes(&states, &options).unwrap();
             prop_assert_eq!(&bytes, &tokens_to_bytes(&states, &options).unwrap());
             let read = tokens_from_bytes(&bytes, "t", Some(&space())).unwrap();
@@ -69,7 +72,7 @@ proptest! {
 fn a_token_moved_off_its_mixture_has_none_when_read_back() {
     let mut state = encoded(vec![0.5; 8]);
     state.z.row_mut(2)[0] += 0.5;
-    state.mixtures[2] = None;
+    state.assignments[2] = None;
     let bytes = tokens_to_bytes(&[state.clone()], &TokenFileOptions::default()).unwrap();
     let read = tokens_from_bytes(&bytes, "a/tok.safetensors", Some(&space())).unwrap();
     assert_eq!(read.states, [state]);
@@ -79,7 +82,7 @@ fn a_token_moved_off_its_mixture_has_none_when_read_back() {
 #[test]
 fn a_swapped_token_keeps_the_mixture_of_its_old_segment() {
     let mut state = encoded(vec![0.9, 0.1, 0.2, 0.8, 0.5, 0.4, 0.3, 0.7]);
-    state.mixtures.swap(0, 3);
+    state.assignments.swap(0, 3);
     for rows in [&mut state.z, state.h.as_mut().unwrap()] {
         let (first, last) = (rows.row(0).to_vec(), rows.row(3).to_vec());
         rows.row_mut(0).copy_from_slice(&last);
@@ -96,6 +99,103 @@ fn a_swapped_token_keeps_the_mixture_of_its_old_segment() {
             [state.clone()]
         );
     }
+}
+
+fn space_of(bottleneck: Bottleneck) -> LatentSpace {
+    LatentSpace {
+        bottleneck,
+        ..space()
+    }
+}
+
+fn rows(dim: usize, values: Vec<f32>) -> Tokens {
+    Tokens::new(4, dim, values).unwrap()
+}
+
+/// Written, read back, and the keys of the file.
+fn round_trip(space: &LatentSpace, state: &LatentState) -> (LatentState, Vec<String>) {
+    let options = TokenFileOptions {
+        with_weights: true,
+        ..TokenFileOptions::default()
+    };
+    let bytes = tokens_to_bytes(std::slice::from_ref(state), &options).unwrap();
+    let read = tokens_from_bytes(&bytes, "t", Some(space)).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut keys: Vec<String> = file.names().iter().map(ToString::to_string).collect();
+    keys.sort();
+    (read.states[0].clone(), keys)
+}
+
+#[test]
+fn codewords_of_a_hard_quantiser_come_back() {
+    let codebook = Codebook::new(1, 3, 2, true, 0.1, vec![1.0, 0.0, 0.0, 1.0, -1.0, 0.0]).unwrap();
+    let space = space_of(Bottleneck::Hard(codebook));
+    let mut state = LatentState {
+        h: Some(rows(2, vec![0.5, 0.1, 0.1, 0.9, -2.0, 0.1, 0.3, 0.2])),
+        z: rows(2, vec![1.0, 0.0, 0.0, 1.0, -1.0, 0.0, 1.0, 0.0]),
+        assignments: [0, 1, 2, 0]
+            .map(|codeword| Some(Assignment::Hard(codeword)))
+            .to_vec(),
+    };
+    assert_eq!(
+        round_trip(&space, &state),
+        (state.clone(), ["h", "indices", "z"].map(str::to_owned).to_vec())
+    );
+    // A token between codewords has no index, so the file has none.
+    state.z.row_mut(1)[0] = 0.4;
+    state.assignments[1] = None;
+    assert_eq!(
+        round_trip(&space, &state),
+        (state.clone(), ["h", "z"].map(str::to_owned).to_vec())
+    );
+}
+
+#[test]
+fn distributions_come_back_and_lie_beside_the_encoder_output() {
+    let space = space_of(Bottleneck::Gaussian);
+    let h: Vec<f32> = (0..16).map(|index| index as f32 * 10.0 - 80.0).collect();
+    let means: Vec<f32> = h.chunks(4).flat_map(|row| row[..2].to_vec()).collect();
+    let state = LatentState {
+        h: Some(rows(4, h)),
+        z: rows(2, means.clone()),
+        assignments: vec![None; 4],
+    };
+    let keys = ["h", "logvar", "mean", "z"].map(str::to_owned).to_vec();
+    assert_eq!(round_trip(&space, &state), (state.clone(), keys));
+
+    let bytes = tokens_to_bytes(std::slice::from_ref(&state), &TokenFileOptions::default()).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |key: &str| -> Vec<f32> {
+        let tensor = file.tensor(key).unwrap();
+        assert_eq!(tensor.shape(), [1, 4, 2]);
+        let bytes = tensor.data().chunks(4);
+        bytes
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect()
+    };
+    assert_eq!(floats("mean"), means);
+    assert_eq!(
+        floats("logvar"),
+        [-30.0, -30.0, -20.0, -10.0, 20.0, 20.0, 20.0, 20.0]
+    );
+
+    // Without a model the width tells; a file of another class's width is refused by a model.
+    assert_eq!(tokens_from_bytes(&bytes, "t", None).unwrap().states, [state]);
+    let error = tokens_from_bytes(&bytes, "t", Some(&space_of(Bottleneck::Identity)))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("\"h\"") && error.contains("[1, 4, 2]"), "{error}");
+}
+
+#[test]
+fn plain_values_come_back() {
+    let state = LatentState {
+        h: Some(rows(2, vec![0.5; 8])),
+        z: rows(2, vec![0.5; 8]),
+        assignments: vec![None; 4],
+    };
+    let keys = ["h", "z"].map(str::to_owned).to_vec();
+    assert_eq!(round_trip(&space_of(Bottleneck::Identity), &state), (state, keys));
 }
 
 fn told(entries: Vec<TensorEntry<'_>>) -> String {

@@ -42,6 +42,13 @@ impl Workspace {
                 encoded,
             } => self.take_encoded(stamp, subject, encoded),
             Event::Decoded { stamp, view, decoded } => self.take_decoded(stamp, view, &decoded),
+            Event::Reconstructed {
+                stamp, reconstructed, ..
+            } => self.take_reconstructed(stamp, reconstructed),
+            Event::ModelLeft(eviction) => self.notice(NoticeKind::Warning, eviction.to_string()),
+            Event::GeneratorOpened(info) => self.take_generator(info),
+            Event::GenerationStep { stamp, step } => self.take_generation_step(stamp, step),
+            Event::Generated { stamp, picture } => self.take_generated(stamp, &picture),
             Event::Failed { stamp, task, message } => self.take_failure(stamp, &task, message),
             Event::Cancelled { stamp, task } => self.take_cancelled(stamp, &task),
         }
@@ -155,11 +162,13 @@ impl Workspace {
             }
             Task::Decode(EXPORT_VIEW) => self.take_export_failure(stamp, &message),
             Task::Decode(TOKENS_VIEW) => self.take_token_failure(stamp, &message),
+            Task::OpenGenerator(_) | Task::Generate => self.take_generation_failure(stamp, task, &message),
             Task::Decode(_) => {
                 if let Some((id, edits)) = self.end_decode(stamp) {
                     self.diagnose(id, edits, message);
                 }
             }
+            Task::Reconstruct { ref model, .. } => self.take_reconstruction_failure(stamp, model, &message),
         }
     }
 
@@ -176,7 +185,9 @@ impl Workspace {
             }
             Task::Decode(EXPORT_VIEW) => self.take_export_failure(stamp, "cancelled"),
             Task::Decode(TOKENS_VIEW) => self.take_token_failure(stamp, "cancelled"),
+            Task::OpenGenerator(_) | Task::Generate => self.take_generation_cancelled(stamp, task),
             Task::Decode(_) => drop(self.end_decode(stamp)),
+            Task::Reconstruct { .. } => self.take_reconstruction_cancelled(stamp),
         }
     }
 

@@ -95,6 +95,7 @@ impl Workspace {
         let format = EditedFormat::of(&path)?;
         let recipe = self.recipe().unwrap_or_default();
         let (crop, name) = (self.embedded_crop(subject), subject.name.clone());
+        let generation = subject.generation.clone();
         let (waiting, frames) = self.edited_frame(subject)?;
         let make_files: MakeFiles = Box::new(move |frames| {
             let frame = first_frame(frames)?;
@@ -104,6 +105,7 @@ impl Workspace {
                 state: &frame.state,
                 recipe: &recipe,
                 name: &name,
+                generation: generation.as_deref(),
             };
             edited_bytes(&edited, format).map(ExportedFiles::File)
         });

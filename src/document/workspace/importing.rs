@@ -2,8 +2,8 @@
 
 use super::{Import, NoticeKind, SourceFile, TOKENS_VIEW, Work, Workspace};
 use crate::document::{
-    DocumentError, History, Places, Recipe, Subject, is_tensor_file, pictures_in, read_file, read_tokens,
-    source_from_bytes, tokens_from_bytes, tokens_to_bytes,
+    DocumentError, GenerationRecord, History, Places, Recipe, Subject, is_tensor_file, pictures_in,
+    read_file, read_tokens, source_from_bytes, tokens_from_bytes, tokens_to_bytes,
 };
 use crate::engine::{DecodeJob, Decoded, Encoded, Request, Stamp, SubjectId};
 use crate::latent::LatentState;
@@ -31,6 +31,9 @@ pub(super) struct LoadedPicture {
     crop: Option<(u32, Arc<Rgb8>)>,
     pub(super) history: History,
     pub(super) made_with: Option<String>,
+    generation: Option<Arc<GenerationRecord>>,
+    /// Known tokens: such a picture is never encoded, not even for the moment until it is in the library.
+    encoded: Option<Arc<Encoded>>,
     warning: Option<String>,
 }
 
@@ -53,6 +56,7 @@ impl LoadedPicture {
             file: SourceFile::Picture(bytes),
             history: History::new(edits, Vec::new()),
             made_with: model,
+            generation: source.generation.map(Arc::new),
             warning: source.warning,
             ..loaded
         })
@@ -69,6 +73,8 @@ impl LoadedPicture {
             fit,
             history: History::default(),
             made_with: None,
+            generation: None,
+            encoded: None,
             warning: None,
         }
     }
@@ -81,6 +87,7 @@ pub(super) struct TokenImport {
     pub(super) bytes: Arc<[u8]>,
     pub(super) history: History,
     pub(super) made_with: Option<String>,
+    pub(super) generation: Option<Arc<GenerationRecord>>,
     /// The decode that is waited for, and the tokens it is of.
     running: Option<(Stamp, Arc<LatentState>)>,
 }
@@ -98,6 +105,7 @@ impl TokenImport {
             bytes,
             history: History::default(),
             made_with,
+            generation: None,
             running: None,
         }
     }
@@ -193,8 +201,9 @@ impl Workspace {
             thumbnail: loaded.thumbnail,
             fit: loaded.fit,
             crop,
-            encoded: None,
+            encoded: loaded.encoded,
             history: loaded.history,
+            generation: loaded.generation,
             edited: None,
         });
         if is_activated || self.active.is_none() {
@@ -285,8 +294,15 @@ impl Workspace {
                 return;
             }
             let read = tokens_from_bytes(&import.bytes, &import.name, Some(&model.space));
-            match read.map(|file| file.states.into_iter().next()) {
-                Ok(Some(state)) => {
+            let first = read.map(|file| {
+                file.states
+                    .into_iter()
+                    .next()
+                    .zip(file.generations.into_iter().next())
+            });
+            match first {
+                Ok(Some((state, generation))) => {
+                    import.generation = generation.map(Arc::new);
                     let base = Arc::new(state);
                     let job = DecodeJob {
                         base: Arc::clone(&base),
@@ -311,27 +327,34 @@ impl Workspace {
         let Some((import, state)) = self.end_token_import(stamp) else {
             return;
         };
-        let mut loaded =
-            LoadedPicture::from_pixels(import.name, Arc::clone(&decoded.picture), Fit::default(), None);
-        loaded.path = import.path;
-        loaded.file = SourceFile::Tokens(import.bytes);
-        loaded.history = import.history;
-        loaded.made_with = import.made_with;
-        loaded.crop = self.side().map(|side| (side, Arc::clone(&decoded.picture)));
-        let encoded = Encoded {
-            state,
-            reconstruction: Arc::clone(&decoded.picture),
-            metrics: None,
-            encode_ms: 0.0,
-            decode_ms: decoded.decode_ms,
-        };
-        let id = self.add_picture_encoded(loaded, Arc::new(encoded));
+        let id = self.add_decoded(import, state, &decoded.picture, decoded.decode_ms);
         self.set_active(id);
         self.changed();
     }
 
-    /// Adds a picture whose tokens are known already.
-    fn add_picture_encoded(&mut self, loaded: LoadedPicture, encoded: Arc<Encoded>) -> SubjectId {
+    /// Adds a picture whose tokens are known already, with their decode as what it is shown as.
+    pub(super) fn add_decoded(
+        &mut self,
+        import: TokenImport,
+        state: Arc<LatentState>,
+        picture: &Arc<Rgb8>,
+        decode_ms: f64,
+    ) -> SubjectId {
+        let mut loaded = LoadedPicture::from_pixels(import.name, Arc::clone(picture), Fit::default(), None);
+        loaded.path = import.path;
+        loaded.file = SourceFile::Tokens(import.bytes);
+        loaded.history = import.history;
+        loaded.made_with = import.made_with;
+        loaded.generation = import.generation;
+        loaded.crop = self.side().map(|side| (side, Arc::clone(picture)));
+        let encoded = Arc::new(Encoded {
+            state,
+            reconstruction: Arc::clone(picture),
+            metrics: None,
+            encode_ms: 0.0,
+            decode_ms,
+        });
+        loaded.encoded = Some(Arc::clone(&encoded));
         let id = self.add_picture(loaded, false);
         self.settle_encoded(id, encoded);
         id
@@ -425,14 +448,16 @@ fn load_tokens(name: &str, path: Option<&Path>, bytes: &[u8]) -> Result<Vec<Toke
             file.states.len()
         )));
     }
-    let options = crate::document::TokenFileOptions {
-        model: file.model.as_deref(),
-        ..Default::default()
-    };
     file.states
         .iter()
         .zip(&file.names)
-        .map(|(state, name)| {
+        .zip(&file.generations)
+        .map(|((state, name), generation)| {
+            let options = crate::document::TokenFileOptions {
+                model: file.model.as_deref(),
+                generations: generation.as_slice(),
+                ..Default::default()
+            };
             let bytes = tokens_to_bytes(std::slice::from_ref(state), &options)?;
             Ok(TokenImport::new(
                 name.clone(),

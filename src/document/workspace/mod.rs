@@ -1,9 +1,11 @@
 //! All that is open, tied to the engine. Nothing here waits but [`Workspace::settle`]: requests go to the engine, file
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
+mod comparing;
 mod editing;
 mod events;
 mod exporting;
+mod generating;
 mod importing;
 mod sessions;
 
@@ -13,7 +15,11 @@ use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, Vie
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
 use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
+use comparing::Comparison;
+pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
 use exporting::ExportTask;
+use generating::Generating;
+pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
 use importing::{FolderImport, TokenImport};
 use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
@@ -73,6 +79,8 @@ pub struct Workspace {
     autosave: AutosaveSlot,
     model: Option<Arc<ModelInfo>>,
     loading: Option<Stamp>,
+    /// Models asked for, the newest last.
+    opened: Vec<ModelFiles>,
     subjects: Vec<Subject>,
     /// What goes on behind each subject.
     work: HashMap<SubjectId, Work>,
@@ -83,11 +91,13 @@ pub struct Workspace {
     encoding: Option<Encoding>,
     hover: Option<Hover>,
     exports: VecDeque<ExportTask>,
+    generating: Generating,
     folder: Option<FolderImport>,
     token_imports: VecDeque<TokenImport>,
     /// Named directions that were read.
     directions: HashMap<String, DirectionSource>,
     saving: Saving,
+    comparison: Comparison,
     notices: Vec<Notice>,
 }
 
@@ -179,6 +189,7 @@ impl Workspace {
             places,
             model: None,
             loading: None,
+            opened: Vec::new(),
             subjects: Vec::new(),
             work: HashMap::new(),
             removed: Vec::new(),
@@ -187,9 +198,11 @@ impl Workspace {
             encoding: None,
             hover: None,
             exports: VecDeque::new(),
+            generating: Generating::default(),
             folder: None,
             token_imports: VecDeque::new(),
             directions: HashMap::new(),
+            comparison: Comparison::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -234,6 +247,8 @@ impl Workspace {
             || !self.exports.is_empty()
             || decoding
             || hovering
+            || self.comparison_progress().is_some()
+            || self.is_generating()
     }
 
     /// Folders in use.
@@ -246,9 +261,11 @@ impl Workspace {
         self.engine.status()
     }
 
-    /// Cancels the running load or encode, and what waits of them; exports that still decode; a folder being imported.
+    /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
+    /// imported; what the comparison still lacks.
     pub fn cancel(&mut self) {
         self.engine.cancel();
+        self.engine.cancel_generation();
         self.folder = None;
         for subject in self.subjects.iter().filter(|subject| subject.encoded.is_none()) {
             if let Some(work) = self.work.get_mut(&subject.id) {
@@ -256,6 +273,7 @@ impl Workspace {
             }
         }
         self.cancel_exports();
+        self.hold_comparison();
     }
 
     /// The model in use.
@@ -270,7 +288,25 @@ impl Workspace {
 
     /// Loads a model in the background; pictures are encoded again when it is there, edit lists stay.
     pub fn open_model(&mut self, files: ModelFiles) {
+        self.opened.retain(|opened| *opened != files);
+        self.opened.push(files.clone());
         self.loading = Some(self.engine.submit(crate::engine::Request::LoadModel(files)));
+    }
+
+    /// The models that were opened in this run, the newest last; some may have failed.
+    pub fn opened_models(&self) -> &[ModelFiles] {
+        &self.opened
+    }
+
+    /// Sets how much memory the weights of models kept open may take, the generator's included, in bytes. What exceeds
+    /// it leaves at once ([`Engine::set_memory_limit`]).
+    pub fn set_memory_limit(&self, bytes: u64) {
+        self.engine.set_memory_limit(bytes);
+    }
+
+    /// How much memory the weights of models kept open may take, bytes.
+    pub fn memory_limit(&self) -> u64 {
+        self.engine.memory_limit()
     }
 
     /// The library, in order.
@@ -438,6 +474,7 @@ impl Workspace {
         self.pump_token_imports();
         self.pump_encoding();
         self.pump_exports();
+        self.pump_comparison();
         self.pump_autosave();
     }
 }

@@ -182,9 +182,11 @@ impl Workspace {
     }
 
     fn has_edits(&self) -> bool {
-        self.subjects
-            .iter()
-            .any(|subject| !subject.history.applied().is_empty() || !subject.history.undone().is_empty())
+        self.subjects.iter().any(|subject| {
+            // A generated picture is nowhere else: it took as much as an edit.
+            let is_made_here = subject.generation.is_some() && subject.path.is_none();
+            is_made_here || !subject.history.applied().is_empty() || !subject.history.undone().is_empty()
+        })
     }
 
     fn snapshot(&self) -> Snapshot {
