@@ -1,0 +1,520 @@
+//! The configuration of a training run: a TOML file, every key with a default, unknown keys refused by name.
+
+use super::TrainError;
+use crate::tokenizer::{ModelArgs, VitSize};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Names of ViTs under which the sizes of encoder and decoder stand in `config.json`.
+const ENCODER_NAME: &str = "vit_small_patch14_dinov2.lvd142m";
+const OTHER_DECODER_NAME: &str = "vit_base_patch14_dinov2.lvd142m";
+
+/// Everything that decides what a run computes, apart from the pictures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Seed of the initial weights and of the draws of pictures.
+    pub seed: u64,
+    /// Optimiser steps of the whole run; the cosine ends there.
+    pub steps: u64,
+    /// CPU threads that compute; 0 takes as many as the machine has. Figures do not depend on it.
+    pub threads: usize,
+    /// What is trained.
+    pub model: ModelConfig,
+    /// Where its weights start.
+    pub start: StartConfig,
+    /// What it is trained on.
+    pub data: DataConfig,
+    /// What is minimised.
+    pub loss: LossConfig,
+    /// How.
+    pub optimiser: OptimiserConfig,
+    /// What is written, and how often.
+    pub output: OutputConfig,
+}
+
+/// Size of the model; see [`ModelArgs`] for what the reference calls the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Side of the square picture in pixels.
+    pub image_size: usize,
+    /// Side of a patch in pixels, encoder and decoder.
+    pub patch_size: usize,
+    /// Latent tokens (L).
+    pub tokens: usize,
+    /// Channels of a token (C).
+    pub channels: usize,
+    /// Codebooks (K).
+    pub codebooks: usize,
+    /// Codewords in each codebook (n).
+    pub codebook_size: usize,
+    /// Whether tokens and codewords are compared at unit length.
+    pub codebook_l2_norm: bool,
+    /// Temperature of the softmax over codewords.
+    pub tau: f64,
+    /// Width, depth and heads of the encoder's ViT.
+    pub encoder: VitSize,
+    /// Width, depth and heads of the decoder's ViT.
+    pub decoder: VitSize,
+}
+
+/// Sizes of the first weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StartConfig {
+    /// Height of the position code's waves.
+    pub position_scale: f64,
+    /// Its fastest wave, radians for each patch.
+    pub fastest_wave: f64,
+    /// Its longest wave over its shortest.
+    pub wave_ratio: f64,
+    /// What queries and keys are multiplied by: 0 attends everywhere, 1 nearly to a token itself alone.
+    pub attention_gain: f64,
+    /// What `post_quant_conv` is multiplied by: tokens are means of many codewords, and short.
+    pub post_quant_scale: f64,
+    /// Layer-scale of every block.
+    pub layer_scale: f64,
+    /// Root mean square of a patch's vector.
+    pub patch_scale: f64,
+    /// How far strong cosines of a patch are held back when it is read: 0 not at all, 1 to the strength of the weakest.
+    pub patch_evenness: f64,
+    /// Part of a cosine's usual strength that one unit of a painting token is worth.
+    pub pixel_scale: f64,
+}
+
+/// Which pictures are drawn and what is done to them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// Share of pictures that are cut-outs (pictures with transparency) over a ground, 0..1.
+    pub composite_share: f64,
+    /// Share of those grounds that are plain or a gradient instead of a photograph, 0..1.
+    pub plain_ground_share: f64,
+    /// Largest share of the draws of photographs that one package (file name before `__`) may have, 0..1.
+    pub package_cap: f64,
+    /// Smallest part of a photograph's shorter side that a crop covers, above 0, up to 1.
+    pub smallest_crop: f64,
+    /// Smallest and largest side of a cut-out, as a part of the picture's side.
+    pub cutout_size: [f64; 2],
+    /// Largest turn of a cut-out, degrees to either side.
+    pub cutout_turn_degrees: f64,
+    /// Share of pictures kept for evaluation by the hash of their name, in folders without `train` and `val`.
+    pub held_out_share: f64,
+    /// Threads that make crops and composites.
+    pub threads: usize,
+    /// Batches made ahead by each of them.
+    pub batches_ahead: usize,
+}
+
+/// A weight that changes over the run: 0 before `from_step`, then a straight line over `ramp_steps` up to `weight`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scheduled {
+    /// The weight at the end of the ramp.
+    pub weight: f64,
+    /// First step with a weight above 0.
+    pub from_step: u64,
+    /// Steps from 0 to the whole weight.
+    pub ramp_steps: u64,
+}
+
+impl Scheduled {
+    const fn always(weight: f64) -> Self {
+        Self {
+            weight,
+            from_step: 0,
+            ramp_steps: 0,
+        }
+    }
+
+    /// The weight at a step.
+    pub fn at(&self, step: u64) -> f64 {
+        if step < self.from_step {
+            return 0.0;
+        }
+        let done = (step - self.from_step + 1) as f64 / self.ramp_steps.max(1) as f64;
+        self.weight * done.min(1.0)
+    }
+}
+
+/// Terms of the loss, on values of -1..1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// Mean absolute difference.
+    pub l1: Scheduled,
+    /// Mean squared difference.
+    pub mse: Scheduled,
+    /// Mean absolute difference of the differences between neighbouring pixels.
+    pub gradient_l1: Scheduled,
+    /// Mean entropy of a token's codewords less the entropy of their mean (the paper's section 3.2).
+    pub entropy: Scheduled,
+}
+
+/// Which of Adam's two forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimiserKind {
+    /// Without weight decay.
+    Adam,
+    /// With decoupled weight decay on matrices.
+    AdamW,
+}
+
+/// How weights move.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimiserConfig {
+    /// Which form.
+    pub kind: OptimiserKind,
+    /// Pictures of one optimiser step.
+    pub batch: usize,
+    /// Parts that a batch is cut into and computed side by side, their gradients averaged. The entropy of the mean
+    /// is taken within a part.
+    pub parts: usize,
+    /// Batches whose gradients are averaged for one step.
+    pub accumulate: usize,
+    /// Highest learning rate.
+    pub learning_rate: f64,
+    /// Steps over which it rises from 0.
+    pub warmup_steps: u64,
+    /// What is left of it at the end of the cosine, as a part.
+    pub final_share: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+    /// Of `adamw`, times the learning rate each step.
+    pub weight_decay: f64,
+    /// Gradients whose norm over all weights is larger are scaled down to it; 0 does not.
+    pub clip: f64,
+    /// Decay of the running average of weights that is written as the model.
+    pub ema: f64,
+}
+
+/// What a run writes beside its log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputConfig {
+    /// Steps between rows of the log.
+    pub log_every: u64,
+    /// Steps between evaluations on held-out pictures, each with a sample sheet.
+    pub evaluate_every: u64,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// Held-out photographs and composites, each, that an evaluation takes at most.
+    pub evaluated_pictures: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            steps: 20_000,
+            threads: 0,
+            model: ModelConfig::default(),
+            start: StartConfig::default(),
+            data: DataConfig::default(),
+            loss: LossConfig::default(),
+            optimiser: OptimiserConfig::default(),
+            output: OutputConfig::default(),
+        }
+    }
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        let vit = VitSize {
+            embed_dim: 192,
+            depth: 6,
+            num_heads: 3,
+        };
+        Self {
+            image_size: 128,
+            patch_size: 16,
+            tokens: 32,
+            channels: 32,
+            codebooks: 1,
+            codebook_size: 1024,
+            codebook_l2_norm: true,
+            tau: 0.07,
+            encoder: vit,
+            decoder: vit,
+        }
+    }
+}
+
+impl Default for StartConfig {
+    fn default() -> Self {
+        Self {
+            position_scale: 0.5,
+            fastest_wave: 2.0,
+            wave_ratio: 10.0,
+            attention_gain: 0.8,
+            post_quant_scale: 6.0,
+            layer_scale: 1.0,
+            patch_scale: 0.5,
+            patch_evenness: 0.75,
+            pixel_scale: 0.3,
+        }
+    }
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            composite_share: 0.4,
+            plain_ground_share: 0.4,
+            package_cap: 0.4,
+            smallest_crop: 0.8,
+            cutout_size: [0.35, 1.0],
+            cutout_turn_degrees: 25.0,
+            held_out_share: 0.1,
+            threads: 1,
+            batches_ahead: 4,
+        }
+    }
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            l1: Scheduled::always(0.5),
+            mse: Scheduled::always(1.0),
+            gradient_l1: Scheduled::always(0.3),
+            entropy: Scheduled::always(0.01),
+        }
+    }
+}
+
+impl Default for OptimiserConfig {
+    fn default() -> Self {
+        Self {
+            kind: OptimiserKind::AdamW,
+            batch: 16,
+            parts: 2,
+            accumulate: 1,
+            learning_rate: 1.2e-3,
+            warmup_steps: 200,
+            final_share: 0.05,
+            beta1: 0.9,
+            beta2: 0.95,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            clip: 1.0,
+            ema: 0.999,
+        }
+    }
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self {
+            log_every: 20,
+            evaluate_every: 500,
+            checkpoint_every: 500,
+            evaluated_pictures: 64,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// An unreadable file, bad TOML, an unknown key, an impossible value; the message names file and key.
+    pub fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = std::fs::read_to_string(path).map_err(|source| TrainError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text).map_err(|reason| TrainError::Config {
+            path: path.to_owned(),
+            reason,
+        })
+    }
+
+    /// Takes a configuration from TOML text.
+    ///
+    /// # Errors
+    /// A message that names the key.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The configuration as TOML, every key written out.
+    ///
+    /// # Errors
+    /// A value that TOML cannot hold, such as a seed above 2^63.
+    pub fn to_toml(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
+    }
+
+    /// Refuses values with which no run can be.
+    ///
+    /// # Errors
+    /// A message that names the key.
+    pub fn validate(&self) -> Result<(), String> {
+        if i64::try_from(self.seed).is_err() {
+            return Err(format!("`seed` is {}; it must be below 2^63", self.seed));
+        }
+        self.model.args().validate()?;
+        self.validate_counts()?;
+        self.validate_shares()?;
+        self.validate_sizes()?;
+        let [smallest, largest] = self.data.cutout_size;
+        if !(smallest > 0.0 && smallest <= largest && largest <= 4.0) {
+            return Err(format!(
+                "`data.cutout_size` is [{smallest}, {largest}]; it must rise within 0 to 4"
+            ));
+        }
+        let vits = [("encoder", self.model.encoder), ("decoder", self.model.decoder)];
+        if let Some((side, size)) = vits.into_iter().find(|(_, size)| size.embed_dim % 4 != 0) {
+            return Err(format!(
+                "`model.{side}.embed_dim` is {}; positions need a multiple of 4",
+                size.embed_dim
+            ));
+        }
+        let parts = self.optimiser.parts;
+        if !self.optimiser.batch.is_multiple_of(parts) {
+            return Err(format!(
+                "`optimiser.parts` is {parts}, which does not divide `optimiser.batch` {}",
+                self.optimiser.batch
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_counts(&self) -> Result<(), String> {
+        let counts = [
+            ("steps", self.steps),
+            ("optimiser.batch", self.optimiser.batch as u64),
+            ("optimiser.parts", self.optimiser.parts as u64),
+            ("optimiser.accumulate", self.optimiser.accumulate as u64),
+            ("data.threads", self.data.threads as u64),
+            ("data.batches_ahead", self.data.batches_ahead as u64),
+            ("output.log_every", self.output.log_every),
+            ("output.evaluate_every", self.output.evaluate_every),
+            ("output.checkpoint_every", self.output.checkpoint_every),
+        ];
+        match counts.into_iter().find(|(_, count)| *count == 0) {
+            Some((key, _)) => Err(format!("`{key}` is 0; it must be at least 1")),
+            None => Ok(()),
+        }
+    }
+
+    fn validate_shares(&self) -> Result<(), String> {
+        let (data, optimiser) = (&self.data, &self.optimiser);
+        let shares = [
+            ("data.composite_share", data.composite_share, true),
+            ("data.plain_ground_share", data.plain_ground_share, true),
+            ("data.package_cap", data.package_cap, false),
+            ("data.smallest_crop", data.smallest_crop, false),
+            ("data.held_out_share", data.held_out_share, true),
+            ("optimiser.final_share", optimiser.final_share, true),
+            ("optimiser.beta1", optimiser.beta1, true),
+            ("optimiser.beta2", optimiser.beta2, true),
+            ("optimiser.ema", optimiser.ema, true),
+        ];
+        for (key, value, may_be_zero) in shares {
+            if !(0.0..=1.0).contains(&value) || (value <= 0.0 && !may_be_zero) {
+                return Err(format!("`{key}` is {value}; it must be from 0 to 1"));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_sizes(&self) -> Result<(), String> {
+        let (loss, optimiser, start) = (&self.loss, &self.optimiser, &self.start);
+        let weights = [
+            ("loss.l1.weight", loss.l1.weight),
+            ("loss.mse.weight", loss.mse.weight),
+            ("loss.gradient_l1.weight", loss.gradient_l1.weight),
+            ("loss.entropy.weight", loss.entropy.weight),
+            ("optimiser.learning_rate", optimiser.learning_rate),
+            ("optimiser.epsilon", optimiser.epsilon),
+            ("optimiser.weight_decay", optimiser.weight_decay),
+            ("optimiser.clip", optimiser.clip),
+            ("data.cutout_turn_degrees", self.data.cutout_turn_degrees),
+            ("start.position_scale", start.position_scale),
+            ("start.fastest_wave", start.fastest_wave),
+            ("start.wave_ratio", start.wave_ratio),
+            ("start.attention_gain", start.attention_gain),
+            ("start.post_quant_scale", start.post_quant_scale),
+            ("start.layer_scale", start.layer_scale),
+            ("start.patch_scale", start.patch_scale),
+            ("start.patch_evenness", start.patch_evenness),
+            ("start.pixel_scale", start.pixel_scale),
+        ];
+        for (key, value) in weights {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(format!("`{key}` is {value}; it must be 0 or more"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Pictures that one optimiser step takes.
+    pub fn pictures_per_step(&self) -> usize {
+        self.optimiser.batch * self.optimiser.accumulate
+    }
+
+    /// The learning rate at a step: a straight line up, then a cosine down to its final share.
+    pub fn learning_rate(&self, step: u64) -> f64 {
+        let OptimiserConfig {
+            learning_rate,
+            warmup_steps,
+            final_share,
+            ..
+        } = self.optimiser;
+        if step < warmup_steps {
+            return learning_rate * (step + 1) as f64 / warmup_steps as f64;
+        }
+        let length = self.steps.saturating_sub(warmup_steps).max(1);
+        let done = ((step - warmup_steps) as f64 / length as f64).min(1.0);
+        let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+        learning_rate * (final_share + (1.0 - final_share) * cosine)
+    }
+}
+
+impl ModelConfig {
+    /// The same model in the reference's words.
+    pub fn args(&self) -> ModelArgs {
+        let decoder_name = if self.encoder == self.decoder {
+            ENCODER_NAME
+        } else {
+            OTHER_DECODER_NAME
+        };
+        ModelArgs {
+            image_size: self.image_size,
+            base_image_size: self.image_size,
+            codebook_size: self.codebook_size,
+            codebook_embed_dim: self.channels,
+            codebook_l2_norm: self.codebook_l2_norm,
+            codebook_show_usage: false,
+            commit_loss_beta: 0.0,
+            vq_loss_ratio: 0.0,
+            tau: self.tau,
+            num_codebooks: self.codebooks,
+            enc_type: "vit".to_owned(),
+            dec_type: "vit".to_owned(),
+            encoder_model: ENCODER_NAME.to_owned(),
+            decoder_model: decoder_name.to_owned(),
+            num_latent_tokens: self.tokens,
+            enc_pretrained: false,
+            enc_patch_size: self.patch_size,
+            dec_patch_size: self.patch_size,
+            vit_overrides: BTreeMap::from([
+                (decoder_name.to_owned(), self.decoder),
+                (ENCODER_NAME.to_owned(), self.encoder),
+            ]),
+            ..ModelArgs::default()
+        }
+    }
+}

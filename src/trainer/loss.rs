@@ -1,0 +1,247 @@
+//! Terms of the loss, each with its gradient worked out in the same sweep (SoftVQ-VAE, section 3.3; the entropy term as
+//! the reference computes it).
+
+use super::values::{gradient_values, values};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use std::sync::OnceLock;
+
+/// Temperature of the entropy term's softmax, whatever the model's own.
+const ENTROPY_TEMPERATURE: f32 = 0.01;
+/// Added under the logarithm of the mean distribution.
+const LOG_FLOOR: f32 = 1e-6;
+
+/// Distances between `found` and `wanted`, both `[B, 3, H, W]`: `[3]` with the mean absolute difference, the mean squared
+/// difference, and the mean absolute difference of neighbouring pixels' differences (across plus down). Gradients reach
+/// `found` alone.
+///
+/// # Errors
+/// Other shapes, or tensors that are not contiguous f32 on the CPU.
+pub fn reconstruction_terms(found: &Tensor, wanted: &Tensor) -> Result<Tensor> {
+    found
+        .contiguous()?
+        .apply_op2(&wanted.contiguous()?, Reconstruction)
+}
+
+/// Mean entropy of the rows of `similarities` [.., n] as distributions, less the entropy of their mean: small when each
+/// token leans on few codewords and all codewords have their tokens. A scalar.
+///
+/// # Errors
+/// A tensor that is not contiguous f32 on the CPU.
+pub fn entropy_term(similarities: &Tensor) -> Result<Tensor> {
+    similarities.contiguous()?.apply_op1(Entropy {
+        gradient: OnceLock::new(),
+    })
+}
+
+struct Reconstruction;
+
+/// Height and width of the planes of [.., H, W].
+fn plane(layout: &Layout) -> Result<(usize, usize)> {
+    match layout.dims() {
+        [.., height, width] if *height > 1 && *width > 1 => Ok((*height, *width)),
+        dims => Err(candle_core::Error::msg(format!(
+            "pictures have two sides above 1 pixel, not {dims:?}"
+        ))),
+    }
+}
+
+/// Reciprocals of how many values each term is the mean of: (pixels, steps across, steps down).
+fn shares(count: usize, height: usize, width: usize) -> (f64, f64, f64) {
+    let planes = (count / (height * width)) as f64;
+    let across = planes * (height * (width - 1)) as f64;
+    let down = planes * ((height - 1) * width) as f64;
+    (1.0 / count as f64, 1.0 / across, 1.0 / down)
+}
+
+fn differences(found: &[f32], wanted: &[f32]) -> Vec<f32> {
+    found.iter().zip(wanted).map(|(a, b)| a - b).collect()
+}
+
+/// Sum of |next - this| over two runs of values.
+fn steps(these: &[f32], next: &[f32]) -> f64 {
+    let sum: f32 = these.iter().zip(next).map(|(a, b)| (b - a).abs()).sum();
+    f64::from(sum)
+}
+
+/// Adds what |next - this| pulls on the values at each end.
+fn add_step_gradient(at_these: &mut [f32], at_next: &mut [f32], these: &[f32], next: &[f32], weight: f32) {
+    let places = at_these.iter_mut().zip(at_next);
+    for ((at_this, at_next), (a, b)) in places.zip(these.iter().zip(next)) {
+        let pull = sign(b - a) * weight;
+        *at_this -= pull;
+        *at_next += pull;
+    }
+}
+
+/// -1, 0 or 1.
+fn sign(value: f32) -> f32 {
+    f32::from(i8::from(value > 0.0) - i8::from(value < 0.0))
+}
+
+impl CustomOp2 for Reconstruction {
+    fn name(&self) -> &'static str {
+        "reconstruction-terms"
+    }
+
+    fn cpu_fwd(
+        &self,
+        found: &CpuStorage,
+        found_layout: &Layout,
+        wanted: &CpuStorage,
+        wanted_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let difference = differences(values(found, found_layout)?, values(wanted, wanted_layout)?);
+        let (height, width) = plane(found_layout)?;
+        let (pixel_share, across_share, down_share) = shares(difference.len(), height, width);
+        let (mut absolute, mut square, mut across, mut down) = (0.0, 0.0, 0.0, 0.0);
+        for plane in difference.chunks_exact(height * width) {
+            for row in plane.chunks_exact(width) {
+                absolute += f64::from(row.iter().map(|value| value.abs()).sum::<f32>());
+                square += f64::from(row.iter().map(|value| value * value).sum::<f32>());
+                across += steps(row, row.get(1..).unwrap_or_default());
+            }
+            let below = plane.get(width..).unwrap_or_default();
+            for (row, next) in plane.chunks_exact(width).zip(below.chunks_exact(width)) {
+                down += steps(row, next);
+            }
+        }
+        let terms = vec![
+            (absolute * pixel_share) as f32,
+            (square * pixel_share) as f32,
+            (across * across_share + down * down_share) as f32,
+        ];
+        Ok((CpuStorage::F32(terms), Shape::from(3)))
+    }
+
+    fn bwd(
+        &self,
+        found: &Tensor,
+        wanted: &Tensor,
+        _terms: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let weights = gradient_values(gradient)?;
+        let [l1, mse, steps] = weights.as_slice() else {
+            return Err(candle_core::Error::msg("three terms have three gradients"));
+        };
+        let difference = differences(&gradient_values(found)?, &gradient_values(wanted)?);
+        let (height, width) = plane(found.layout())?;
+        let (pixel_share, across_share, down_share) = shares(difference.len(), height, width);
+        let (l1, mse) = (l1 * pixel_share as f32, 2.0 * mse * pixel_share as f32);
+        let mut pull: Vec<f32> = difference
+            .iter()
+            .map(|value| l1 * sign(*value) + mse * value)
+            .collect();
+        if *steps != 0.0 {
+            let (across, down) = (steps * across_share as f32, steps * down_share as f32);
+            let planes = pull
+                .chunks_exact_mut(height * width)
+                .zip(difference.chunks_exact(height * width));
+            for (pull, plane) in planes {
+                add_plane_gradient(pull, plane, width, across, down);
+            }
+        }
+        Ok((Some(Tensor::from_vec(pull, found.shape(), &Device::Cpu)?), None))
+    }
+}
+
+fn add_plane_gradient(pull: &mut [f32], plane: &[f32], width: usize, across: f32, down: f32) {
+    for (pull, row) in pull.chunks_exact_mut(width).zip(plane.chunks_exact(width)) {
+        // The pulls of a row's steps, then each pixel gets those on its two sides.
+        let mut left = 0.0;
+        for (place, (a, b)) in row.iter().zip(row.iter().skip(1)).enumerate() {
+            let step = sign(b - a) * across;
+            if let Some(value) = pull.get_mut(place) {
+                *value += left - step;
+            }
+            left = step;
+        }
+        if let Some(value) = pull.last_mut() {
+            *value += left;
+        }
+    }
+    for row in 1..plane.len() / width {
+        let (above, below) = pull.split_at_mut(row * width);
+        let (these, next) = plane.split_at(row * width);
+        let start = (row - 1) * width;
+        if let (Some(at_this), Some(at_next), Some(this), Some(next)) = (
+            above.get_mut(start..),
+            below.get_mut(..width),
+            these.get(start..),
+            next.get(..width),
+        ) {
+            add_step_gradient(at_this, at_next, this, next, down);
+        }
+    }
+}
+
+struct Entropy {
+    /// Of the similarities, known once the term is.
+    gradient: OnceLock<Vec<f32>>,
+}
+
+/// `row` becomes softmax(`row` / temperature); gives back the entropy in nats.
+fn soften(row: &mut [f32]) -> f32 {
+    let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let mut sum = 0.0;
+    let mut weighted = 0.0;
+    for value in row.iter_mut() {
+        let logit = (*value - top) / ENTROPY_TEMPERATURE;
+        *value = logit.exp();
+        sum += *value;
+        weighted += *value * logit;
+    }
+    for value in row.iter_mut() {
+        *value /= sum;
+    }
+    // -sum p (logit - ln sum)
+    sum.ln() - weighted / sum
+}
+
+impl CustomOp1 for Entropy {
+    fn name(&self) -> &'static str {
+        "entropy-term"
+    }
+
+    fn cpu_fwd(&self, similarities: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let mut weights = values(similarities, layout)?.to_vec();
+        let codewords = layout.dims().last().copied().unwrap_or(1).max(1);
+        let rows = (weights.len() / codewords).max(1) as f32;
+        let entropies: Vec<f32> = weights.chunks_exact_mut(codewords).map(soften).collect();
+        let mut mean = vec![0.0_f32; codewords];
+        for row in weights.chunks_exact(codewords) {
+            mean.iter_mut()
+                .zip(row)
+                .for_each(|(mean, weight)| *mean += weight);
+        }
+        mean.iter_mut().for_each(|mean| *mean /= rows);
+        let row_entropy = entropies.iter().sum::<f32>() / rows;
+        let mean_entropy = -mean
+            .iter()
+            .map(|mean| mean * (mean + LOG_FLOOR).ln())
+            .sum::<f32>();
+        // Of each codeword: how the entropy of the mean changes with its share.
+        let pulls: Vec<f32> = mean
+            .iter()
+            .map(|mean| -((mean + LOG_FLOOR).ln() + mean / (mean + LOG_FLOOR)))
+            .collect();
+        let scale = 1.0 / (rows * ENTROPY_TEMPERATURE);
+        for (row, entropy) in weights.chunks_exact_mut(codewords).zip(&entropies) {
+            let mean_pull: f32 = row.iter().zip(&pulls).map(|(weight, pull)| weight * pull).sum();
+            for (weight, pull) in row.iter_mut().zip(&pulls) {
+                let log = weight.max(f32::MIN_POSITIVE).ln();
+                *weight *= -scale * (log + entropy + pull - mean_pull);
+            }
+        }
+        // A second forward of the same operation does not happen; the first gradient stays.
+        let _ = self.gradient.set(weights);
+        Ok((CpuStorage::F32(vec![row_entropy - mean_entropy]), Shape::from(())))
+    }
+
+    fn bwd(&self, similarities: &Tensor, _term: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let factor = gradient.to_scalar::<f32>()?;
+        let pull = self.gradient.get().map(Vec::as_slice).unwrap_or_default();
+        let pull = pull.iter().map(|value| value * factor).collect();
+        Ok(Some(Tensor::from_vec(pull, similarities.shape(), &Device::Cpu)?))
+    }
+}

@@ -1,0 +1,147 @@
+//! A run between two sittings: weights, moments, averages, how far it is.
+
+use super::optimiser::Parameter;
+use super::values::with_values;
+use super::{TrainConfig, TrainError};
+use crate::document::{TensorData, TensorEntry, tensors_to_bytes};
+use crate::tokenizer::{ModelClass, parameter_shapes};
+use candle_core::{Device, Tensor, Var};
+use safetensors::{Dtype, SafeTensors};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const STEP: &str = "softscope_train_step";
+const CONFIG: &str = "softscope_train_config";
+
+/// What the file keeps of each parameter, as a prefix of its key.
+const WEIGHT: &str = "weight.";
+const FIRST_MOMENT: &str = "first_moment.";
+const SECOND_MOMENT: &str = "second_moment.";
+const AVERAGE: &str = "average.";
+
+/// A run as it was saved.
+#[derive(Debug)]
+pub(super) struct Saved {
+    /// Steps done.
+    pub(super) step: u64,
+    pub(super) config: TrainConfig,
+    pub(super) parameters: Vec<Parameter>,
+}
+
+/// The state file after `step` steps. What is drawn next follows from the seed and the step, so no generator has a
+/// state to keep.
+pub(super) fn state_bytes(
+    step: u64,
+    config: &TrainConfig,
+    parameters: &[Parameter],
+) -> Result<Vec<u8>, TrainError> {
+    let mut weights = Vec::with_capacity(parameters.len());
+    for parameter in parameters {
+        weights.push(with_values(parameter.var.as_tensor(), <[f32]>::to_vec)?);
+    }
+    let mut keys = Vec::new();
+    for (parameter, weights) in parameters.iter().zip(&weights) {
+        let shape = parameter.var.dims();
+        for (prefix, values) in [
+            (WEIGHT, weights.as_slice()),
+            (FIRST_MOMENT, &parameter.first_moment),
+            (SECOND_MOMENT, &parameter.second_moment),
+            (AVERAGE, &parameter.average),
+        ] {
+            keys.push((format!("{prefix}{}", parameter.key), shape.to_vec(), values));
+        }
+    }
+    let entries = keys
+        .iter()
+        .map(|(key, shape, values)| TensorEntry {
+            key,
+            shape: shape.clone(),
+            data: TensorData::F32(values),
+        })
+        .collect();
+    let text = config.to_toml().map_err(|reason| TrainError::State {
+        path: "the state".into(),
+        reason,
+    })?;
+    let metadata = BTreeMap::from([(STEP.to_owned(), step.to_string()), (CONFIG.to_owned(), text)]);
+    Ok(tensors_to_bytes(entries, &metadata))
+}
+
+/// `model.safetensors` of the averaged weights.
+pub(super) fn model_bytes(parameters: &[Parameter]) -> Vec<u8> {
+    let entries = parameters
+        .iter()
+        .map(|parameter| TensorEntry {
+            key: &parameter.key,
+            shape: parameter.var.dims().to_vec(),
+            data: TensorData::F32(&parameter.average),
+        })
+        .collect();
+    let metadata = BTreeMap::from([("format".to_owned(), "pt".to_owned())]);
+    tensors_to_bytes(entries, &metadata)
+}
+
+/// Reads a state file.
+///
+/// # Errors
+/// An unreadable or damaged file.
+pub(super) fn read_state(path: &Path) -> Result<Saved, TrainError> {
+    let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&bytes).map_err(|reason| TrainError::State {
+        path: path.to_owned(),
+        reason: format!("{reason}; the run cannot be continued from this file"),
+    })
+}
+
+fn parse(bytes: &[u8]) -> Result<Saved, String> {
+    let words = |error: safetensors::SafeTensorError| error.to_string();
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(words)?;
+    let file = SafeTensors::deserialize(bytes).map_err(words)?;
+    let text = |key: &str| {
+        let texts = header.metadata().as_ref();
+        texts
+            .and_then(|texts| texts.get(key).cloned())
+            .ok_or_else(|| format!("`{key}` is missing"))
+    };
+    let step = text(STEP)?
+        .parse()
+        .map_err(|error| format!("`{STEP}` is no number: {error}"))?;
+    let config = TrainConfig::parse(&text(CONFIG)?)?;
+    let shapes = parameter_shapes(&config.model.args(), ModelClass::SoftVq)?;
+    let parameters = shapes
+        .into_iter()
+        .map(|(key, shape)| {
+            let values = |prefix: &str| values(&file, &format!("{prefix}{key}"), &shape);
+            let weights = values(WEIGHT)?;
+            let (first, second, average) = (values(FIRST_MOMENT)?, values(SECOND_MOMENT)?, values(AVERAGE)?);
+            let parameter = Tensor::from_vec(weights, shape.as_slice(), &Device::Cpu)
+                .and_then(|weights| Parameter::new(key.clone(), Var::from_tensor(&weights)?));
+            let mut parameter = parameter.map_err(|error| error.to_string())?;
+            parameter.first_moment = first;
+            parameter.second_moment = second;
+            parameter.average = average;
+            Ok(parameter)
+        })
+        .collect::<Result<_, String>>()?;
+    Ok(Saved {
+        step,
+        config,
+        parameters,
+    })
+}
+
+fn values(file: &SafeTensors<'_>, key: &str, shape: &[usize]) -> Result<Vec<f32>, String> {
+    let tensor = file.tensor(key).map_err(|_| format!("`{key}` is missing"))?;
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+        return Err(format!(
+            "`{key}` is {:?} {:?}, not F32 {shape:?}",
+            tensor.dtype(),
+            tensor.shape()
+        ));
+    }
+    let words = tensor.data().as_chunks::<4>().0;
+    Ok(words.iter().map(|word| f32::from_le_bytes(*word)).collect())
+}
