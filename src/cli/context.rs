@@ -4,7 +4,7 @@ use super::error::CliError;
 use super::options::GlobalArgs;
 use super::progress::Progress;
 use crate::document::Places;
-use crate::engine::{ModelInfo, RunOptions, Runner};
+use crate::engine::{GeneratorRunner, ModelInfo, RunOptions, Runner};
 use crate::latent::Tokens;
 use crate::picture::Planar;
 use crate::tokenizer::ModelFiles;
@@ -39,6 +39,11 @@ impl Context {
         self.global.run_options()
     }
 
+    /// Bytes; `None` where no limit was given.
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        self.global.memory_limit.map(|size| size.0)
+    }
+
     pub(crate) fn model_name(&self) -> Option<&str> {
         self.global.model.first().map(String::as_str)
     }
@@ -70,6 +75,11 @@ impl Context {
         Ok(Runner::open(files, &self.run_options(), &progress)?)
     }
 
+    pub(crate) fn open_generator(&self, files: &ModelFiles) -> Result<GeneratorRunner, CliError> {
+        let progress = self.progress(&format!("Loading {}", files.name));
+        Ok(GeneratorRunner::open(files, &self.run_options(), &progress)?)
+    }
+
     /// Tokens to network values, a few pictures at a time.
     pub(crate) fn decode(&self, runner: &Runner, tokens: &[&Tokens]) -> Result<Vec<Planar>, CliError> {
         let progress = self.progress("Decoding");
@@ -79,6 +89,11 @@ impl Context {
             decoded.extend(runner.decode(batch, &progress)?);
         }
         Ok(decoded)
+    }
+
+    /// Nothing but results and the one message of a failure.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.global.quiet
     }
 
     /// A bar on stderr, where one is wanted.

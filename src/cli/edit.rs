@@ -6,7 +6,9 @@ use super::inputs;
 use super::options::FitArg;
 use super::outputs;
 use super::progress::Progress;
-use crate::document::{self, DocumentError, EditedFormat, EditedPicture, Recipe, write_atomically};
+use crate::document::{
+    self, DocumentError, EditedFormat, EditedPicture, GenerationRecord, Recipe, write_atomically,
+};
 use crate::engine::Runner;
 use crate::latent::{Edit, LatentState};
 use crate::picture::{self, Fit, Planar, Rgb8};
@@ -36,6 +38,8 @@ struct Base {
     state: LatentState,
     /// The recipe inside the input.
     recipe: Option<Recipe>,
+    /// How the picture was generated, where the input says so.
+    generation: Option<GenerationRecord>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
@@ -77,6 +81,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         state: &state,
         recipe: &recipe,
         name: &base.name,
+        generation: base.generation.as_ref(),
     };
     write_atomically(&args.out, &document::edited_bytes(&edited, format)?)?;
     context.note(&format!(
@@ -114,12 +119,13 @@ fn read_base(runner: &Runner, input: &Path, fit: Fit, progress: &Progress) -> Re
     let (file, _) = inputs::split_number(input);
     let name = inputs::file_name(&file);
     if document::is_tensor_file(&file) || file.is_dir() {
-        let state = inputs::read_state(runner, input, fit, progress)?;
+        let (state, generation) = inputs::read_generated(runner, input, fit, progress)?;
         return Ok(Base {
             name,
             crop: None,
             state,
             recipe: None,
+            generation,
         });
     }
     if !file.exists() {
@@ -136,6 +142,7 @@ fn read_base(runner: &Runner, input: &Path, fit: Fit, progress: &Progress) -> Re
         crop: Some(crop),
         state,
         recipe: source.recipe,
+        generation: source.generation,
     })
 }
 

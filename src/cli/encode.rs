@@ -13,10 +13,11 @@ pub(super) struct Args {
     /// Pictures, folders of pictures, or a .safetensors with `x` f32 `[N,3,H,W]` in -1..1 or `x_u8` u8 `[N,H,W,3]`
     #[arg(value_name = "IN", required = true)]
     inputs: Vec<PathBuf>,
-    /// Where the tokens go (.safetensors): `h` and `z` f32 `[N,L,D]`, `indices` i64 `[N,L]`
+    /// Where the tokens go (.safetensors): `h` and `z` f32 `[N,L,D]`; of SoftVQ and VQ models `indices` i64 `[N,L]`, of
+    /// KL models `mean` and `logvar` f32 `[N,L,D]` (their `h` is twice as wide)
     #[arg(long, value_name = "F.safetensors")]
     out: PathBuf,
-    /// Also write `weights` f32 `[N,L,n]`, the whole mixture of every token
+    /// Also write `weights` f32 `[N,L,n]`, the whole mixture of every token; SoftVQ only
     #[arg(long)]
     weights: bool,
     /// How pictures become the model's square
@@ -37,6 +38,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         model: Some(&info.hash),
         names: &names,
         fit: Some(args.fit.into()),
+        generations: &[],
     });
     let progress = context.progress("Encoding");
     Batches::new(&runner, &pictures, args.fit, &progress).encode(|_, state| Ok(file.push(&state)?))?;

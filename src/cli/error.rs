@@ -2,9 +2,12 @@
 
 use crate::document::{DocumentError, RecipeError};
 use crate::engine::EngineError;
+use crate::generator::GeneratorError;
+use crate::hub::HubError;
 use crate::latent::EditError;
 use crate::picture::PictureError;
 use crate::tokenizer::TokenizerError;
+use crate::trainer::TrainError;
 use std::path::PathBuf;
 
 /// Ends a command. Display is the one message on stderr: what, which file or key, what to do.
@@ -22,9 +25,15 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
     #[error(transparent)]
+    Generator(#[from] GeneratorError),
+    #[error(transparent)]
+    Hub(#[from] HubError),
+    #[error(transparent)]
     Picture(#[from] PictureError),
     #[error(transparent)]
     Edit(#[from] EditError),
+    #[error(transparent)]
+    Train(#[from] TrainError),
     #[error("{}: no such file or folder; check the path", .0.display())]
     Missing(PathBuf),
     #[error("cannot read {}: {source}", .path.display())]
@@ -51,8 +60,15 @@ pub(crate) enum CliError {
         model: String,
         side: u32,
     },
-    #[error("{} holds the tokens of {count} pictures; pick one, such as `{}#0`", .path.display(), .path.display())]
-    SeveralPictures { path: PathBuf, count: usize },
+    #[error("{} holds noise for {} x {} tokens and the generator {generator} takes {} x {}; make noise of that shape", .path.display(), .found.0, .found.1, .expected.0, .expected.1)]
+    LatentsDoNotFit {
+        path: PathBuf,
+        found: (usize, usize),
+        generator: String,
+        expected: (usize, usize),
+    },
+    #[error("Ctrl-C cannot be caught: {0}; training would lose its last steps, so it was not begun")]
+    Signals(#[source] std::io::Error),
     #[error("{} holds {count} pictures, numbered from 0; there is no number {index}", .path.display())]
     NoSuchPicture {
         path: PathBuf,
@@ -74,6 +90,8 @@ pub(crate) enum CliError {
     TooSmall(PathBuf),
     #[error("the model {model} does not load: {problems}; `softscope models check` lists every key")]
     ModelDoesNotFit { model: String, problems: String },
+    #[error("{name} is a folder of its own, {}, and not from the hub; delete the folder to remove the model", .folder.display())]
+    NotFromTheHub { name: String, folder: PathBuf },
     #[error("the model gave nothing for one picture; please report this")]
     Nothing,
     #[error("cannot write results to standard output: {0}")]

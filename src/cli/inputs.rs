@@ -3,7 +3,7 @@
 use super::context::BATCH;
 use super::error::CliError;
 use super::progress::Progress;
-use crate::document::{self, DocumentError, TokenFile, TokenFileError};
+use crate::document::{self, DocumentError, GenerationRecord, TokenFile, TokenFileError};
 use crate::engine::{ModelInfo, Runner};
 use crate::latent::{LatentState, Tokens};
 use crate::picture::{self, Fit, Planar, Rgb8};
@@ -258,6 +258,7 @@ pub(crate) fn read_states(
     })?;
     let names = pictures.into_iter().map(|picture| picture.name).collect();
     Ok(TokenFile {
+        generations: vec![None; states.len()],
         states,
         names,
         model: Some(runner.info().hash.clone()),
@@ -272,8 +273,22 @@ pub(crate) fn read_state(
     fit: Fit,
     progress: &Progress,
 ) -> Result<LatentState, CliError> {
+    Ok(read_generated(runner, input, fit, progress)?.0)
+}
+
+/// The same, and how the picture was generated, where a token file says so.
+pub(crate) fn read_generated(
+    runner: &Runner,
+    input: &Path,
+    fit: Fit,
+    progress: &Progress,
+) -> Result<(LatentState, Option<GenerationRecord>), CliError> {
     let (path, number) = split_number(input);
-    let mut states = read_states(runner, &path, fit, progress)?.states;
+    let TokenFile {
+        mut states,
+        generations,
+        ..
+    } = read_states(runner, &path, fit, progress)?;
     let count = states.len();
     if number.is_none() && count > 1 {
         let path = path.display();
@@ -285,7 +300,8 @@ pub(crate) fn read_state(
     if index >= count {
         return Err(CliError::NoSuchPicture { path, index, count });
     }
-    Ok(states.swap_remove(index))
+    let generation = generations.into_iter().nth(index).flatten();
+    Ok((states.swap_remove(index), generation))
 }
 
 /// The tokens of the model's square of one picture.

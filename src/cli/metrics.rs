@@ -23,8 +23,12 @@ pub(crate) fn header(first: &str) -> [&str; 5] {
 }
 
 pub(crate) fn row(name: &str, metrics: &PictureMetrics) -> Vec<String> {
-    vec![
-        name.to_owned(),
+    [name.to_owned()].into_iter().chain(cells(metrics)).collect()
+}
+
+/// The figures of [`row`].
+pub(crate) fn cells(metrics: &PictureMetrics) -> [String; 4] {
+    [
         format!("{:.2}", metrics.psnr_db),
         format!("{:.4}", metrics.ssim),
         format!("{:.4}", metrics.ssim_paper),

@@ -11,6 +11,7 @@ mod decode;
 mod edit;
 mod encode;
 mod error;
+mod generate;
 mod inputs;
 mod inspect;
 mod interpolate;
@@ -21,8 +22,11 @@ mod outputs;
 mod progress;
 mod reconstruct;
 mod table;
+mod train;
+mod transfer_bar;
 mod window;
 
+use crate::engine::expected_threads;
 use clap::{Parser, Subcommand};
 use context::Context;
 use error::CliError;
@@ -34,8 +38,8 @@ use std::process::ExitCode;
 #[command(
     name = "softscope",
     version,
-    about = "A microscope for the latent tokens of SoftVQ-VAE image tokenizers",
-    long_about = "A microscope for the latent tokens of SoftVQ-VAE image tokenizers.\n\n\
+    about = "A microscope for the latent tokens of SoftVQ-VAE and its family",
+    long_about = "A microscope for the latent tokens of SoftVQ-VAE and its family.\n\n\
                   Without a command it opens the window, with the files given. Every command runs without a window.",
     after_help = "Exit codes: 0 done, 1 failed (one message on stderr), 2 wrong usage."
 )]
@@ -57,7 +61,7 @@ enum Command {
     Decode(decode::Args),
     /// Pictures through the tokenizer and back, with PSNR, SSIM and MSE
     Reconstruct(reconstruct::Args),
-    /// The mixture of codewords behind every token
+    /// What is behind every token: its mixture of codewords, its codeword, its distribution or its values
     Inspect(inspect::Args),
     /// Apply a recipe of token edits
     Edit(edit::Args),
@@ -65,37 +69,63 @@ enum Command {
     Interpolate(interpolate::Args),
     /// Distances between two pictures, or between models on one picture
     Compare(compare::Args),
+    /// New pictures with a SiT or DiT
+    Generate(generate::Args),
     /// What every token does to the picture: influence maps, ranked
     Attribute(attribute::Args),
     /// How fast models are here: time and rate of each stage, latency of a drag
     Bench(bench::Args),
+    /// Train a tokenizer on folders of pictures
+    Train(train::Args),
     /// The models at hand, and whether a checkpoint fits
     Models(models::Args),
 }
 
-/// Parses the arguments and runs the command, or opens the window. Exit code 0 done, 2 wrong usage, 1 anything else.
-pub fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| error::report(&error::internal_error(panic))));
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(usage) => {
+/// What the arguments ask for.
+#[derive(Debug)]
+pub struct Program(Cli);
+
+impl Program {
+    /// Reads the arguments and starts no thread. The error is the exit code when there is nothing to run: 2 after wrong
+    /// usage, 0 after help and version; what was to be said is printed.
+    pub fn from_arguments() -> Result<Self, ExitCode> {
+        std::panic::set_hook(Box::new(|panic| error::report(&error::internal_error(panic))));
+        Cli::try_parse().map(Self).map_err(|usage| {
             // Help and version come this way too; a closed stdout is then nothing to report.
             let _ = usage.print();
-            return ExitCode::from(if usage.use_stderr() { 2 } else { 0 });
+            ExitCode::from(if usage.use_stderr() { 2 } else { 0 })
+        })
+    }
+
+    /// Into how many pieces each product of this run should be cut: a training run cuts its batches itself and leaves
+    /// products whole; everything else shares a product among its threads.
+    pub fn product_pieces(&self) -> usize {
+        match self.0.command {
+            Some(Command::Train(_)) => 1,
+            _ => self
+                .0
+                .global
+                .run_options()
+                .threads
+                .unwrap_or_else(expected_threads),
         }
-    };
-    match std::panic::catch_unwind(AssertUnwindSafe(|| run(cli))) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
-        // The reader of a pipe has seen enough: not a failure of this program.
-        Ok(Err(CliError::Stdout(error))) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
+    }
+
+    /// Runs the command, or opens the window. Exit code 0 done, 2 wrong usage, 1 anything else.
+    pub fn run(self) -> ExitCode {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| run(self.0))) {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            // The reader of a pipe has seen enough: not a failure of this program.
+            Ok(Err(CliError::Stdout(error))) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+                ExitCode::SUCCESS
+            }
+            Ok(Err(failure)) => {
+                error::report(&failure.to_string());
+                ExitCode::from(failure.exit_code())
+            }
+            // The panic hook has told.
+            Err(_) => ExitCode::FAILURE,
         }
-        Ok(Err(failure)) => {
-            error::report(&failure.to_string());
-            ExitCode::from(failure.exit_code())
-        }
-        // The panic hook has told.
-        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -119,8 +149,10 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Edit(args) => edit::run(&context, &args),
         Command::Interpolate(args) => interpolate::run(&context, &args),
         Command::Compare(args) => compare::run(&context, &args),
+        Command::Generate(args) => generate::run(&context, &args),
         Command::Attribute(args) => attribute::run(&context, &args),
         Command::Bench(args) => bench::run(&context, &args),
+        Command::Train(args) => train::run(&context, &args),
         Command::Models(args) => models::run(&context, &args),
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct GlobalArgs {
     /// CPU threads; the fastest of a few measured counts if not given
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// Most memory that the weights of models kept open, a generator's included, may take, such as 6GiB or 800MB; half of the machine's if not given
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub(crate) memory_limit: Option<MemorySize>,
     /// No progress and no notes on stderr
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -46,6 +49,39 @@ impl GlobalArgs {
             },
             threads: self.threads.map(NonZeroUsize::get),
         }
+    }
+}
+
+/// An amount of memory in bytes, written with its unit: `6GiB`, `800 MB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemorySize(pub(crate) u64);
+
+/// Units of memory, binary and decimal; the longer names first, for all end in B.
+const MEMORY_UNITS: [(&str, u64); 7] = [
+    ("KIB", 1 << 10),
+    ("MIB", 1 << 20),
+    ("GIB", 1 << 30),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+impl std::str::FromStr for MemorySize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let upper = text.trim().to_ascii_uppercase();
+        let split = MEMORY_UNITS
+            .iter()
+            .find_map(|(name, unit)| Some((upper.strip_suffix(name)?, *unit)));
+        let bytes = split.and_then(|(number, unit)| {
+            let bytes = number.trim().parse::<f64>().ok()? * unit as f64;
+            (bytes >= 1.0 && bytes < u64::MAX as f64).then_some(bytes as u64)
+        });
+        bytes.map(MemorySize).ok_or_else(|| {
+            format!("`{text}` is no amount of memory; write a number and a unit, such as 6GiB or 800MB")
+        })
     }
 }
 
@@ -186,6 +222,24 @@ mod tests {
         );
         for wrong in ["", "a", "3-1", "1-", "-1", "0-99999999999", "1,,2"] {
             assert!(wrong.parse::<TokenList>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn memory_is_given_with_its_unit() {
+        for (text, bytes) in [
+            ("6GiB", 6 << 30),
+            ("1.5 gib", 3 << 29),
+            ("800MB", 800_000_000),
+            ("64 KiB", 65_536),
+            ("100B", 100),
+        ] {
+            assert_eq!(text.parse(), Ok(MemorySize(bytes)), "{text}");
+        }
+        for wrong in [
+            "", "6", "GiB", "-1GiB", "0MB", "NaNGB", "infGB", "1e30GB", "6 apples",
+        ] {
+            assert!(wrong.parse::<MemorySize>().is_err(), "{wrong}");
         }
     }
 

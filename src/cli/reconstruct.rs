@@ -6,7 +6,7 @@ use super::inputs::{self, Batches};
 use super::options::FitArg;
 use super::outputs;
 use super::table::Table;
-use crate::analysis::{self, PictureMetrics};
+use crate::analysis::{self, MetricsSummary, PictureMetrics};
 use crate::document::write_atomically;
 use crate::picture;
 use std::path::PathBuf;
@@ -50,7 +50,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     })?;
     drop(progress);
 
-    let summary = Summary::of(&rows);
+    let metrics: Vec<PictureMetrics> = rows.iter().map(|(_, metrics)| *metrics).collect();
+    let summary = MetricsSummary::of(&metrics);
+    let deviation = summary.and_then(|summary| summary.deviation);
     context.note(&format!(
         "Wrote {} to {}",
         inputs::count(rows.len()),
@@ -68,85 +70,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             row["out"] = serde_json::json!(output);
             row
         }).collect::<Vec<_>>(),
-        "mean": summary.mean.as_ref().map(super::metrics::json),
-        "deviation": summary.deviation.as_ref().map(super::metrics::json),
+        "mean": summary.map(|summary| super::metrics::json(&summary.mean)),
+        "deviation": deviation.as_ref().map(super::metrics::json),
     });
-    context.results(&text(&rows, &summary), &json)
+    context.results(&text(&rows, summary), &json)
 }
 
-/// Mean and sample deviation of each metric over the pictures.
-struct Summary {
-    mean: Option<PictureMetrics>,
-    /// `None` for fewer than two pictures.
-    deviation: Option<PictureMetrics>,
-}
-
-impl Summary {
-    fn of(rows: &[(String, PictureMetrics)]) -> Self {
-        let count = rows.len() as f64;
-        let over = |figure: fn(&PictureMetrics) -> f64| {
-            let mean = rows.iter().map(|(_, metrics)| figure(metrics)).sum::<f64>() / count;
-            let squares = rows
-                .iter()
-                .map(|(_, metrics)| (figure(metrics) - mean).powi(2))
-                .sum::<f64>();
-            (mean, (squares / (count - 1.0)).sqrt())
-        };
-        let mse = over(|metrics| metrics.mse);
-        let psnr = over(|metrics| metrics.psnr_db);
-        let ssim = over(|metrics| metrics.ssim);
-        let ssim_paper = over(|metrics| metrics.ssim_paper);
-        let mean = PictureMetrics {
-            mse: mse.0,
-            psnr_db: psnr.0,
-            ssim: ssim.0,
-            ssim_paper: ssim_paper.0,
-        };
-        let deviation = PictureMetrics {
-            mse: mse.1,
-            psnr_db: psnr.1,
-            ssim: ssim.1,
-            ssim_paper: ssim_paper.1,
-        };
-        Self {
-            mean: (!rows.is_empty()).then_some(mean),
-            deviation: (rows.len() > 1).then_some(deviation),
-        }
-    }
-}
-
-fn text(rows: &[(String, PictureMetrics)], summary: &Summary) -> String {
+fn text(rows: &[(String, PictureMetrics)], summary: Option<MetricsSummary>) -> String {
     let mut table = Table::new(&super::metrics::header("picture"));
     for (name, metrics) in rows {
         table.push(super::metrics::row(name, metrics));
     }
-    if let (Some(mean), Some(deviation)) = (&summary.mean, &summary.deviation) {
-        table.push(super::metrics::row("mean", mean));
+    if let Some(summary) = summary
+        && let Some(deviation) = &summary.deviation
+    {
+        table.push(super::metrics::row("mean", &summary.mean));
         table.push(super::metrics::row("deviation", deviation));
     }
     format!("{}\n{}\n", table.render(), super::metrics::CONVENTIONS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mean_and_deviation_are_over_the_pictures() {
-        let row = |mse: f64| {
-            (
-                "a".to_owned(),
-                PictureMetrics {
-                    mse,
-                    psnr_db: 20.0 + mse,
-                    ssim: 0.5,
-                    ssim_paper: 0.75,
-                },
-            )
-        };
-        let summary = Summary::of(&[row(1.0), row(3.0)]);
-        assert!((summary.mean.unwrap().mse - 2.0).abs() < 1e-12);
-        assert!((summary.deviation.unwrap().psnr_db - 2.0_f64.sqrt()).abs() < 1e-12);
-        assert!(Summary::of(&[row(1.0)]).deviation.is_none());
-    }
 }

@@ -1,14 +1,26 @@
 //! Aligned text tables.
 
-/// Rows of text under a header; the first column is aligned left, the others, which hold figures, right.
+pub(crate) use crate::document::csv_field;
+
+/// Rows of text under a header; the first columns are aligned left, the others, which hold figures, right.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
+    left_count: usize,
 }
 
 impl Table {
     pub(crate) fn new(header: &[&str]) -> Self {
         Self {
             rows: vec![header.iter().map(ToString::to_string).collect()],
+            left_count: 1,
+        }
+    }
+
+    /// Aligns the first `count` columns left, not only one.
+    pub(crate) fn with_left(self, count: usize) -> Self {
+        Self {
+            left_count: count,
+            ..self
         }
     }
 
@@ -31,7 +43,7 @@ impl Table {
                 .zip(&widths)
                 .enumerate()
                 .map(|(column, (cell, &width))| match column {
-                    0 => format!("{cell:<width$}"),
+                    column if column < self.left_count => format!("{cell:<width$}"),
                     _ => format!("{cell:>width$}"),
                 })
                 .collect();
@@ -39,15 +51,6 @@ impl Table {
             text.push('\n');
         }
         text
-    }
-}
-
-/// `value` as a CSV field (RFC 4180): quoted where it holds a comma, a quote or a line break.
-pub(crate) fn csv_field(value: &str) -> String {
-    if value.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", value.replace('"', "\"\""))
-    } else {
-        value.to_owned()
     }
 }
 
@@ -60,11 +63,8 @@ mod tests {
         let mut table = Table::new(&["picture", "dB"]);
         table.push(vec!["a".into(), "21.5".into()]);
         assert_eq!(table.render(), "picture    dB\na        21.5\n");
-    }
-
-    #[test]
-    fn csv_quotes_what_needs_it() {
-        assert_eq!(csv_field("cat.jpg"), "cat.jpg");
-        assert_eq!(csv_field("a \"b\", c"), "\"a \"\"b\"\", c\"");
+        let mut table = Table::new(&["picture", "model", "dB"]).with_left(2);
+        table.push(vec!["a".into(), "m".into(), "21.5".into()]);
+        assert_eq!(table.render(), "picture  model    dB\na        m      21.5\n");
     }
 }

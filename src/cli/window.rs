@@ -21,6 +21,7 @@ pub(super) fn run(context: &Context, files: Vec<PathBuf>) -> Result<(), CliError
         files,
         model,
         options: context.run_options(),
+        memory_limit: context.memory_limit(),
     };
     ui::run(&start).map_err(CliError::Window)
 }

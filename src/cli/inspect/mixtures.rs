@@ -1,35 +1,10 @@
-//! `softscope inspect IN [--token I]… [--top K] [--csv F]`
+//! Tokens that are mixtures of codewords (SoftVQ).
 
-use super::context::{Context, model_json};
-use super::error::CliError;
-use super::inputs;
-use super::options::{FitArg, TokenList};
-use super::outputs;
-use super::table::{Table, csv_field};
+use super::{Chosen, Report};
 use crate::analysis::{self, MixtureFigures, TokenQuantity};
-use crate::document::write_atomically;
-use crate::latent::{self, LatentSpace, LatentState};
+use crate::cli::table::{Table, csv_field};
+use crate::latent::{self, Codebook, LatentState};
 use serde::Serialize;
-use std::path::PathBuf;
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// A picture, or tokens (.safetensors with `z`; with `weights` or `h` too the mixtures are exact)
-    #[arg(value_name = "IN")]
-    input: PathBuf,
-    /// Only these tokens, such as `5` or `0,3,8-11`; may be given several times
-    #[arg(long = "token", value_name = "I")]
-    tokens: Vec<TokenList>,
-    /// How many of the heaviest codewords of each token are shown
-    #[arg(long, value_name = "K", default_value_t = 5)]
-    top: usize,
-    /// Also write every figure to this file as CSV
-    #[arg(long, value_name = "F.csv")]
-    csv: Option<PathBuf>,
-    /// How a picture becomes the model's square
-    #[arg(long, value_enum, default_value_t = FitArg::Crop)]
-    fit: FitArg,
-}
 
 /// Where the mixture of a token was taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -91,87 +66,51 @@ impl Means {
     }
 }
 
-pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
-    if let Some(csv) = &args.csv {
-        outputs::guard(csv, &[&args.input])?;
-    }
-    let (file, number) = inputs::split_number(&args.input);
-    let runner = context.open_model()?;
-    let info = runner.info();
-    let progress = context.progress("Inspecting");
-    let states = inputs::read_states(&runner, &file, args.fit.into(), &progress)?.states;
-    drop(progress);
-
-    let tokens = chosen_tokens(&args.tokens, info.space.token_count)?;
+pub(super) fn report(chosen: &Chosen<'_>, codebook: &Codebook) -> Report {
     let mut rows = Vec::new();
-    for (picture, state) in states.iter().enumerate() {
-        if number.is_none_or(|number| number == picture) {
-            rows.extend(figures(&info.space, state, picture, &tokens, args.top));
-        }
+    for (picture, state) in &chosen.states {
+        rows.extend(figures(chosen, codebook, state, *picture));
     }
-    if let (Some(index), true) = (number, number >= Some(states.len())) {
-        return Err(CliError::NoSuchPicture {
-            path: file,
-            index,
-            count: states.len(),
-        });
+    Report {
+        text: text(&rows, chosen),
+        csv: csv(&rows, chosen.top),
+        mean: serde_json::json!(Means::of(&rows)),
+        units: serde_json::json!({
+            "entropy_nats": "nats",
+            "perplexity": "effective number of codewords, exp(entropy)",
+        }),
+        tokens: serde_json::json!(rows),
     }
-    if let Some(path) = &args.csv {
-        write_atomically(path, csv(&rows, args.top).as_bytes())?;
-        context.note(&format!("Wrote {}", path.display()));
-    }
-    let json = serde_json::json!({
-        "command": "inspect",
-        "model": model_json(info),
-        "input": args.input,
-        "units": { "entropy_nats": "nats", "perplexity": "effective number of codewords, exp(entropy)" },
-        "mean": Means::of(&rows),
-        "tokens": rows,
-    });
-    context.results(&text(&rows, states.len() > 1), &json)
-}
-
-/// The tokens named by any `--token`, in order and once; all where none is given.
-fn chosen_tokens(lists: &[TokenList], count: usize) -> Result<Vec<usize>, CliError> {
-    if lists.is_empty() {
-        return TokenList::All.of(count);
-    }
-    let mut tokens = Vec::new();
-    for list in lists {
-        tokens.extend(list.of(count)?);
-    }
-    tokens.sort_unstable();
-    tokens.dedup();
-    Ok(tokens)
 }
 
 fn figures(
-    space: &LatentSpace,
+    chosen: &Chosen<'_>,
+    codebook: &Codebook,
     state: &LatentState,
     picture: usize,
-    tokens: &[usize],
-    top: usize,
 ) -> Vec<TokenFigures> {
+    let space = chosen.space;
     let quantity = |quantity| analysis::token_quantity(space, state, state, quantity);
     let (norms, distances) = (
         quantity(TokenQuantity::Norm),
         quantity(TokenQuantity::HullDistance),
     );
     let at = |values: &[Option<f32>], token: usize| values.get(token).copied().flatten().unwrap_or(f32::NAN);
-    tokens
+    chosen
+        .tokens
         .iter()
         .map(|&token| {
             let (mixture, source) = match state.mixture(token) {
                 Some(mixture) => (mixture.clone(), MixtureSource::Posterior),
                 None => {
-                    let segment = space.codebook.segment_of(token, space.token_count);
+                    let segment = codebook.segment_of(token, space.token_count);
                     let row = state.z.row(token);
-                    let nearest = latent::project_onto_hull(&space.codebook, segment, row);
+                    let nearest = latent::project_onto_hull(codebook, segment, row);
                     (nearest.mixture, MixtureSource::Projection)
                 }
             };
             let segment = mixture.segment;
-            let heaviest = analysis::top_codewords(&mixture, top);
+            let heaviest = analysis::top_codewords(&mixture, chosen.top);
             TokenFigures {
                 picture,
                 token,
@@ -193,7 +132,7 @@ fn figures(
         .collect()
 }
 
-fn text(rows: &[TokenFigures], has_several_pictures: bool) -> String {
+fn text(rows: &[TokenFigures], chosen: &Chosen<'_>) -> String {
     let mut table = Table::new(&[
         "token",
         "segment",
@@ -209,12 +148,8 @@ fn text(rows: &[TokenFigures], has_several_pictures: bool) -> String {
             .top
             .iter()
             .map(|word| format!("{}:{} {:.4}", word.segment, word.codeword, word.weight));
-        let token = match has_several_pictures {
-            true => format!("{}/{}", row.picture, row.token),
-            false => row.token.to_string(),
-        };
         table.push(vec![
-            token,
+            chosen.name(row.picture, row.token),
             row.segment.to_string(),
             format!("{:.4}", row.figures.entropy_nats),
             format!("{:.2}", row.figures.perplexity),
