@@ -5,7 +5,7 @@ use super::commands::Command;
 use super::dialogs::{Answer, ExportKind, Question};
 use super::settings::ThemeChoice;
 use super::viewer::CompareMode;
-use crate::document::{AnimationFormat, Export, Import, Notice, NoticeKind};
+use crate::document::{AnimationFormat, ComparisonFile, Export, Import, Notice, NoticeKind};
 use crate::engine::SubjectId;
 use crate::latent::Edit;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,8 @@ impl SoftscopeApp {
             Command::SaveSessionAs => self.ask(ctx, Question::SaveSession),
             Command::ExportPicture => self.ask_export(ctx, ExportKind::Picture),
             Command::ExportSheet => self.ask_export(ctx, ExportKind::Sheet),
+            Command::ExportModelSheet => self.ask_export(ctx, ExportKind::ModelSheet),
+            Command::ExportModelTable => self.ask_export(ctx, ExportKind::ModelTable),
             Command::ExportRecipe => self.ask_export(ctx, ExportKind::Recipe),
             Command::ExportTokens => self.ask_export(ctx, ExportKind::Tokens),
             Command::ExportGif => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Gif)),
@@ -65,6 +67,8 @@ impl SoftscopeApp {
             Command::RestorePicture => self.restore_picture(),
 
             Command::ShowExplore => self.state.tab = Tab::Explore,
+            Command::ShowCompare => self.state.tab = Tab::Compare,
+            Command::ShowGenerate => self.state.tab = Tab::Generate,
             Command::ShowModels => self.state.tab = Tab::Models,
             Command::ToggleLibrary => self.settings.shows_library = !self.settings.shows_library,
             Command::ToggleInspector => {
@@ -72,12 +76,12 @@ impl SoftscopeApp {
                 // What its bars asked for under the pointer goes with it.
                 self.workspace.hover(None);
             }
-            Command::SideBySide => self.state.viewer.mode = CompareMode::SideBySide,
-            Command::Wipe => self.state.viewer.mode = CompareMode::Wipe,
-            Command::Flip => self.state.viewer.mode = CompareMode::Flip,
-            Command::Difference => self.state.viewer.mode = CompareMode::Difference,
-            Command::FitView => self.state.viewer.fit(),
-            Command::ActualSize => self.state.viewer.actual_size(),
+            Command::SideBySide => self.state.viewer_on_show().mode = CompareMode::SideBySide,
+            Command::Wipe => self.state.viewer_on_show().mode = CompareMode::Wipe,
+            Command::Flip => self.state.viewer_on_show().mode = CompareMode::Flip,
+            Command::Difference => self.state.viewer_on_show().mode = CompareMode::Difference,
+            Command::FitView => self.state.viewer_on_show().fit(),
+            Command::ActualSize => self.state.viewer_on_show().actual_size(),
             Command::NextPicture => self.step_picture(1),
             Command::PreviousPicture => self.step_picture(-1),
             Command::EnlargeUi => self.step_ui_scale(ctx, 1.0),
@@ -104,6 +108,19 @@ impl SoftscopeApp {
 
             Command::OpenModel => self.ask(ctx, Question::Model),
             Command::OpenModelFolder => self.ask(ctx, Question::ModelFolder),
+            Command::OpenGenerator => self.ask(ctx, Question::GeneratorFolder),
+            Command::Generate => {
+                let order = self.state.generate.order();
+                self.workspace.generate(&order);
+            }
+            Command::Vary => {
+                let order = self.state.generate.vary_order();
+                self.workspace.generate(&order);
+            }
+            Command::Fill => {
+                let order = self.state.generate.fill_order(self.state.selection.to_vec());
+                self.workspace.generate(&order);
+            }
             Command::CancelTask => self.workspace.cancel(),
 
             Command::CommandPalette => self.state.palette.toggle(),
@@ -144,6 +161,8 @@ impl SoftscopeApp {
         let ending = match kind {
             ExportKind::Picture => "edited.png",
             ExportKind::Sheet => "comparison.png",
+            ExportKind::ModelSheet => "models.png",
+            ExportKind::ModelTable => "models.csv",
             ExportKind::Recipe => "recipe.json",
             ExportKind::Tokens => "tokens.safetensors",
             ExportKind::Interpolation(AnimationFormat::Gif) => "interpolation.gif",
@@ -176,7 +195,14 @@ impl SoftscopeApp {
             Question::Pictures => self.workspace.import(Import::Path(path)),
             Question::Session => self.workspace.open_session(&path),
             Question::Model | Question::ModelFolder => self.state.models_view.open(path),
+            Question::GeneratorFolder => self.state.generate.open(path),
             Question::SaveSession => self.workspace.save_session(&path),
+            Question::Export(ExportKind::ModelSheet) => {
+                self.workspace.export_comparison(ComparisonFile::Sheet, path);
+            }
+            Question::Export(ExportKind::ModelTable) => {
+                self.workspace.export_comparison(ComparisonFile::Table, path);
+            }
             Question::Export(kind) => {
                 if let Some(export) = self.export_of(kind, path) {
                     self.workspace.export(export);
@@ -191,6 +217,8 @@ impl SoftscopeApp {
             ExportKind::Sheet => Some(Export::Sheet { path }),
             ExportKind::Recipe => Some(Export::Recipe { path }),
             ExportKind::Interpolation(format) => self.interpolation_export(path, format),
+            // Of the comparison, not of the active picture.
+            ExportKind::ModelSheet | ExportKind::ModelTable => None,
         }
     }
 

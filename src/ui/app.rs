@@ -3,7 +3,9 @@
 use super::clipboard::{Clipboard, Pasted};
 use super::command_palette::{Choice, CommandPalette};
 use super::commands::{self, Command, Situation};
+use super::comparison::ComparisonView;
 use super::dialogs::Dialogs;
+use super::generate::GenerateView;
 use super::help::Help;
 use super::inspector::{self, Inspector};
 use super::interpolation::{self, Interpolation};
@@ -38,6 +40,10 @@ pub enum Tab {
     /// Pictures, tokens, edits.
     #[default]
     Explore,
+    /// One picture through several models.
+    Compare,
+    /// New pictures.
+    Generate,
     /// What models there are.
     Models,
 }
@@ -51,6 +57,8 @@ pub(super) struct UiState {
     pub(super) inspector: Inspector,
     pub(super) interpolation: Interpolation,
     pub(super) library: Library,
+    pub(super) comparison: ComparisonView,
+    pub(super) generate: GenerateView,
     pub(super) models_view: ModelsView,
     pub(super) palette: CommandPalette,
     pub(super) notices: Notices,
@@ -60,6 +68,16 @@ pub(super) struct UiState {
     /// Pictures that "bring back" would bring back.
     pub(super) removed_count: usize,
     pub(super) has_autosave: bool,
+}
+
+impl UiState {
+    /// The viewer that keys and commands mean.
+    pub(super) fn viewer_on_show(&mut self) -> &mut Viewer {
+        match self.tab {
+            Tab::Compare => &mut self.comparison.viewer,
+            Tab::Explore | Tab::Generate | Tab::Models => &mut self.viewer,
+        }
+    }
 }
 
 /// The window of Softscope.
@@ -90,6 +108,8 @@ impl SoftscopeApp {
             inspector: Inspector::default(),
             interpolation: Interpolation::default(),
             library: Library::new(workspace.places().sample_pictures()),
+            comparison: ComparisonView::new(ctx, render_state),
+            generate: GenerateView::new(ctx),
             models_view: ModelsView::new(ctx),
             palette: CommandPalette::default(),
             notices: Notices::default(),
@@ -170,6 +190,8 @@ impl SoftscopeApp {
             }
             let mut notices = self.workspace.settle();
             notices.extend(self.state.models_view.settle(&mut self.workspace));
+            notices.extend(self.state.comparison.settle(&mut self.workspace));
+            notices.extend(self.state.generate.settle(&mut self.workspace));
             notices
                 .into_iter()
                 .for_each(|notice| self.state.notices.push(notice));
@@ -200,17 +222,28 @@ impl SoftscopeApp {
             token_count: self.token_count(),
             applied_count: active.map_or(0, |subject| subject.history.applied().len()),
             undone_count: active.map_or(0, |subject| subject.history.undone().len()),
+            compared_count: self.workspace.compared_count(),
             selected_count: self.state.selection.tokens().len(),
             has_interpolation: self.token_count() > 0 && self.other_picture().is_some(),
             has_preview: active.is_some_and(|subject| subject.history.pending().is_some()),
             has_removed: self.state.removed_count > 0,
             has_autosave: self.state.has_autosave,
+            can_generate: self.workspace.generator().is_some()
+                && self.workspace.model().is_some()
+                && self.workspace.generator_mismatch().is_none(),
             tab: self.state.tab,
-            mode: self.state.viewer.mode,
+            mode: match self.state.tab {
+                Tab::Compare => self.state.comparison.viewer.mode,
+                Tab::Explore | Tab::Generate | Tab::Models => self.state.viewer.mode,
+            },
             shows_library: self.settings.shows_library,
             shows_inspector: self.settings.shows_inspector,
             uses_system_dialogs: self.settings.use_system_dialogs,
-            is_cancellable: matches!(status.running, Some(Task::LoadModel(_) | Task::Encode(_)))
+            is_cancellable: matches!(
+                status.running,
+                Some(Task::LoadModel(_) | Task::Encode(_) | Task::Reconstruct { .. })
+            ) || self.workspace.generation().is_some()
+                || self.workspace.opening_generator().is_some()
                 || self.workspace.export_progress().is_some(),
         }
     }
@@ -226,10 +259,17 @@ impl SoftscopeApp {
 
     /// Takes in what has arrived since the last frame. Never waits.
     fn take_in(&mut self, ctx: &egui::Context) {
+        self.workspace.set_comparing(self.state.tab == Tab::Compare);
         for notice in self.workspace.update() {
             self.state.notices.push(notice);
         }
         for notice in self.state.models_view.update(&mut self.workspace) {
+            self.state.notices.push(notice);
+        }
+        for notice in self.state.comparison.update(&mut self.workspace) {
+            self.state.notices.push(notice);
+        }
+        for notice in self.state.generate.update(&mut self.workspace) {
             self.state.notices.push(notice);
         }
         for answer in self.state.dialogs.poll() {
@@ -263,7 +303,7 @@ impl SoftscopeApp {
             let path = file.path().to_owned();
             match self.state.tab {
                 Tab::Models => self.state.models_view.open(path),
-                Tab::Explore => self.workspace.import(Import::Path(path)),
+                Tab::Explore | Tab::Compare | Tab::Generate => self.workspace.import(Import::Path(path)),
             }
         }
         if ctx.text_edit_focused() {
@@ -302,6 +342,8 @@ impl SoftscopeApp {
         });
         let centre = match self.state.tab {
             Tab::Explore => self.explore_ui(ui, &now, &mut commands),
+            Tab::Compare => self.compare_ui(ui, &now, &mut commands),
+            Tab::Generate => self.generate_ui(ui, &now, &mut commands),
             Tab::Models => self.models_ui(ui, &mut commands),
         };
         self.overlays_ui(&ctx, centre, &now, &mut commands);
@@ -320,12 +362,7 @@ impl SoftscopeApp {
         let is_narrow = is_narrow(ui.ctx());
         let has_selection = !state.selection.is_empty();
         if settings.shows_library && !(is_narrow && has_selection) {
-            Panel::left("library")
-                .default_size(208.0)
-                .size_range(160.0..=400.0)
-                .show(ui, |ui| {
-                    within(ui, |ui| state.library.ui(ui, workspace, now, commands));
-                });
+            library_panel_ui(ui, workspace, &mut state.library, now, commands);
         }
         if settings.shows_inspector && (!is_narrow || has_selection) {
             Panel::right("inspector")
@@ -335,29 +372,52 @@ impl SoftscopeApp {
                     within(ui, |ui| inspector_column_ui(ui, workspace, state));
                 });
         }
-        if workspace.active().is_some() {
-            // In a low window the pictures keep the larger share.
-            let height = TOKENS_SHARE * ui.available_height();
-            Panel::bottom("tokens").show(ui, |ui| {
-                egui::ScrollArea::vertical()
-                    .max_height(height)
-                    .min_scrolled_height(height)
-                    .auto_shrink([false, true])
-                    .show(ui, |ui| {
-                        token_strip::token_strip_ui(
-                            ui,
-                            workspace,
-                            &mut state.selection,
-                            &mut state.token_strip,
-                        );
-                        ui.separator();
-                        let interpolation = &mut state.interpolation;
-                        interpolation::interpolation_ui(ui, workspace, &state.selection, interpolation);
-                    });
-            });
-        }
+        tokens_panel_ui(ui, workspace, state);
         let centre = CentralPanel::default().show(ui, |ui| {
             state.viewer.ui(ui, &layers::layers(workspace));
+        });
+        centre.response.rect
+    }
+
+    /// Draws the library and the comparison; returns where they are.
+    fn compare_ui(&mut self, ui: &mut egui::Ui, now: &Situation, commands: &mut Vec<Command>) -> egui::Rect {
+        let rect = ui.available_rect_before_wrap();
+        let Self {
+            workspace,
+            state,
+            settings,
+        } = self;
+        if settings.shows_library && !is_narrow(ui.ctx()) {
+            library_panel_ui(ui, workspace, &mut state.library, now, commands);
+        }
+        state.comparison.ui(ui, workspace, settings, now, commands);
+        rect
+    }
+
+    /// Draws the view that makes pictures; returns where they are.
+    fn generate_ui(&mut self, ui: &mut egui::Ui, now: &Situation, commands: &mut Vec<Command>) -> egui::Rect {
+        let Self {
+            workspace,
+            state,
+            settings,
+        } = self;
+        if settings.shows_library && !is_narrow(ui.ctx()) {
+            library_panel_ui(ui, workspace, &mut state.library, now, commands);
+        }
+        Panel::right("generate")
+            .default_size(336.0)
+            .size_range(304.0..=480.0)
+            .show(ui, |ui| {
+                let selection = &state.selection;
+                within(ui, |ui| {
+                    state.generate.panel_ui(ui, workspace, selection, now, commands);
+                });
+            });
+        tokens_panel_ui(ui, workspace, state);
+        let centre = CentralPanel::default().show(ui, |ui| {
+            if !state.generate.live_ui(ui, workspace, commands) {
+                state.viewer.ui(ui, &layers::layers(workspace));
+            }
         });
         centre.response.rect
     }
@@ -403,6 +463,42 @@ pub(super) fn is_narrow(ctx: &egui::Context) -> bool {
     ctx.content_rect().width() < NARROW_WIDTH
 }
 
+fn library_panel_ui(
+    ui: &mut egui::Ui,
+    workspace: &mut Workspace,
+    library: &mut Library,
+    now: &Situation,
+    commands: &mut Vec<Command>,
+) {
+    Panel::left("library")
+        .default_size(208.0)
+        .size_range(160.0..=400.0)
+        .show(ui, |ui| {
+            within(ui, |ui| library.ui(ui, workspace, now, commands));
+        });
+}
+
+/// Tokens of the active picture and the interpolation, at the bottom.
+fn tokens_panel_ui(ui: &mut egui::Ui, workspace: &mut Workspace, state: &mut UiState) {
+    if workspace.active().is_none() {
+        return;
+    }
+    // In a low window the pictures keep the larger share.
+    let height = TOKENS_SHARE * ui.available_height();
+    Panel::bottom("tokens").show(ui, |ui| {
+        egui::ScrollArea::vertical()
+            .max_height(height)
+            .min_scrolled_height(height)
+            .auto_shrink([false, true])
+            .show(ui, |ui| {
+                token_strip::token_strip_ui(ui, workspace, &mut state.selection, &mut state.token_strip);
+                ui.separator();
+                let interpolation = &mut state.interpolation;
+                interpolation::interpolation_ui(ui, workspace, &state.selection, interpolation);
+            });
+    });
+}
+
 fn inspector_column_ui(ui: &mut egui::Ui, workspace: &mut Workspace, state: &mut UiState) {
     let history = egui::Frame::NONE.inner_margin(egui::Margin::symmetric(0, 4));
     Panel::bottom("history")
@@ -438,8 +534,8 @@ fn drop_target_ui(ctx: &egui::Context, tab: Tab, count: usize) {
     painter.rect_stroke(rect.shrink(16.0), 8.0, stroke, egui::StrokeKind::Inside);
     let text = match (tab, count) {
         (Tab::Models, _) => "Drop to open this model".to_owned(),
-        (Tab::Explore, 1) => "Drop to add it to the library".to_owned(),
-        (Tab::Explore, count) => format!("Drop to add {count} files to the library"),
+        (_, 1) => "Drop to add it to the library".to_owned(),
+        (_, count) => format!("Drop to add {count} files to the library"),
     };
     let font = egui::TextStyle::Heading.resolve(&style);
     painter.text(

@@ -56,6 +56,7 @@ enum Need {
     Picture,
     OtherPicture,
     Encoded,
+    Compared,
     Interpolation,
     Applied,
     Undone,
@@ -64,6 +65,9 @@ enum Need {
     Removed,
     Autosave,
     Running,
+    Generator,
+    Variable,
+    Fillable,
 }
 
 impl Need {
@@ -74,6 +78,10 @@ impl Need {
             Self::Picture => (now.has_picture, "Open a picture first."),
             Self::OtherPicture => (now.picture_count > 1, "Add a second picture first."),
             Self::Encoded => (now.token_count > 0, "Wait until a picture is encoded."),
+            Self::Compared => (
+                now.compared_count > 0,
+                "Compare models first: choose some in the Compare view.",
+            ),
             Self::Interpolation => (
                 now.has_interpolation,
                 "Choose a second picture in the interpolation panel first.",
@@ -92,10 +100,17 @@ impl Need {
             Self::Removed => (now.has_removed, "No picture has been removed."),
             Self::Autosave => (now.has_autosave, "The last run left nothing unsaved."),
             Self::Running => (now.is_cancellable, "Nothing is running."),
+            Self::Generator => (now.can_generate, NO_GENERATOR),
+            Self::Variable if !now.can_generate => (false, NO_GENERATOR),
+            Self::Variable => (now.token_count > 0, "Wait until a picture is encoded."),
+            Self::Fillable if !now.can_generate => (false, NO_GENERATOR),
+            Self::Fillable => (now.selected_count > 0, "Select the tokens to make anew first."),
         };
         (!is_met).then_some(advice)
     }
 }
+
+const NO_GENERATOR: &str = "Open a generator for the loaded model first, in the view Generate.";
 
 /// What commands may depend on, gathered once a frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -112,6 +127,8 @@ pub struct Situation {
     pub undone_count: usize,
     /// Tokens selected.
     pub selected_count: usize,
+    /// Models of the comparison that are done with the picture.
+    pub compared_count: usize,
     /// A second picture to interpolate to is known.
     pub has_interpolation: bool,
     /// An edit is under the hand and not yet a step.
@@ -120,7 +137,9 @@ pub struct Situation {
     pub has_removed: bool,
     /// The last run ended without being saved, and has not been brought back.
     pub has_autosave: bool,
-    /// A model load or an encode is running or waiting.
+    /// A generator is open whose tokens the loaded model decodes.
+    pub can_generate: bool,
+    /// A model load, an encode, a comparison or a generation is running or waiting.
     pub is_cancellable: bool,
     /// The view on show.
     pub tab: Tab,
@@ -192,6 +211,8 @@ commands! {
     ExportSheet: File, Encoded, "Export comparison sheet…", "Writes original, reconstruction, edited picture and difference with their metrics as one PNG.", [ctrl_shift(Key::E)];
     ExportRecipe: File, Encoded, "Export recipe…", "Writes the list of edits as JSON, for the edit command.", [];
     ExportTokens: File, Encoded, "Export tokens…", "Writes the edited tokens z [1, L, D] as safetensors, for the decode command.", [];
+    ExportModelSheet: File, Compared, "Export model sheet…", "Writes the picture and what each compared model made of it, with the figures, as one PNG.", [];
+    ExportModelTable: File, Compared, "Export model table…", "Writes the figures of the compared models as CSV.", [];
     ExportGif: File, Interpolation, "Interpolation as GIF…", "Writes the interpolation to the second picture as an endless GIF (256 colours a frame).", [];
     ExportApng: File, Interpolation, "Interpolation as animated PNG…", "Writes the interpolation to the second picture as a lossless animated PNG.", [];
     ExportFrames: File, Interpolation, "Interpolation as frames…", "Writes the interpolation to the second picture as a folder of numbered PNG files.", [];
@@ -212,6 +233,8 @@ commands! {
     RestorePicture: Edit, Removed, "Bring back removed picture", "Puts the picture that was removed last back into the library, with its edits.", [ctrl_shift(Key::T)];
 
     ShowExplore: View, Nothing, "Explore", "Pictures, tokens and edits.", [ctrl(Key::F1)];
+    ShowCompare: View, Nothing, "Compare", "One picture through up to four models, side by side, with their figures.", [ctrl(Key::F4)];
+    ShowGenerate: View, Nothing, "Generate", "New pictures with a SiT or DiT, and pictures made anew from edited tokens.", [ctrl(Key::F3)];
     ShowModels: View, Nothing, "Models", "Models that are installed, and the facts of the loaded one.", [ctrl(Key::F2)];
     ToggleLibrary: View, Nothing, "Library", "Shows or hides the pictures on the left.", [ctrl(Key::B)];
     ToggleInspector: View, Nothing, "Inspector", "Shows or hides the selected token and the history on the right.", [ctrl(Key::I)];
@@ -231,7 +254,11 @@ commands! {
 
     OpenModel: Model, Nothing, "Open model…", "Loads a checkpoint (.safetensors, .pt, .pth, .bin) that lies beside its config.json. Pictures are encoded again, edits stay.", [ctrl(Key::M)];
     OpenModelFolder: Model, Nothing, "Open model folder…", "Loads the model in a folder with config.json and model.safetensors.", [];
-    CancelTask: Model, Running, "Cancel running task", "Stops loading the model or encoding pictures.", [ctrl(Key::Period)];
+    OpenGenerator: Model, Nothing, "Open generator folder…", "Loads a SiT or DiT from a folder with config.json and model.safetensors.", [ctrl_shift(Key::M)];
+    Generate: Model, Generator, "Generate pictures", "Makes new pictures from noise with the settings of the view Generate. They enter the library one by one.", [ctrl(Key::G)];
+    Vary: Model, Variable, "Vary active picture", "Adds noise to the edited tokens of the active picture, up to the noise level, and lets the generator take it away again.", [ctrl_shift(Key::G)];
+    Fill: Model, Fillable, "Fill selected tokens", "Makes the selected tokens of the active picture anew; the others stay exactly as they are.", [ctrl_shift(Key::F)];
+    CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models or generating.", [ctrl(Key::Period)];
 
     CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];
     Shortcuts: Help, Nothing, "Keyboard shortcuts", "Lists every key.", [plain(Key::F1)];
@@ -251,6 +278,8 @@ impl Command {
     pub fn is_on(self, now: &Situation) -> bool {
         match self {
             Self::ShowExplore => now.tab == Tab::Explore,
+            Self::ShowCompare => now.tab == Tab::Compare,
+            Self::ShowGenerate => now.tab == Tab::Generate,
             Self::ShowModels => now.tab == Tab::Models,
             Self::SideBySide => now.mode == CompareMode::SideBySide,
             Self::Wipe => now.mode == CompareMode::Wipe,
@@ -335,10 +364,12 @@ mod tests {
             applied_count: 3,
             undone_count: 1,
             selected_count: 2,
+            compared_count: 2,
             has_interpolation: true,
             has_preview: false,
             has_removed: true,
             has_autosave: true,
+            can_generate: true,
             is_cancellable: true,
             ..Situation::default()
         }

@@ -24,6 +24,10 @@ pub(super) enum ExportKind {
     Recipe,
     /// The edited tokens as safetensors.
     Tokens,
+    /// The compared models' reconstructions.
+    ModelSheet,
+    /// The compared models' figures as CSV.
+    ModelTable,
     /// The interpolation to the second picture.
     Interpolation(AnimationFormat),
 }
@@ -39,6 +43,8 @@ pub(super) enum Question {
     Model,
     /// A folder with a model.
     ModelFolder,
+    /// A folder with a generator.
+    GeneratorFolder,
     /// Where to save the session.
     SaveSession,
     /// Where to export to.
@@ -55,9 +61,12 @@ impl Question {
             Self::Session => "Open session",
             Self::Model => "Open model checkpoint",
             Self::ModelFolder => "Open model folder",
+            Self::GeneratorFolder => "Open generator folder",
             Self::SaveSession => "Save session",
             Self::Export(ExportKind::Picture) => "Export edited picture",
             Self::Export(ExportKind::Sheet) => "Export comparison sheet",
+            Self::Export(ExportKind::ModelSheet) => "Export model sheet",
+            Self::Export(ExportKind::ModelTable) => "Export model table",
             Self::Export(ExportKind::Recipe) => "Export recipe",
             Self::Export(ExportKind::Tokens) => "Export tokens",
             Self::Export(ExportKind::Interpolation(_)) => "Export interpolation",
@@ -77,16 +86,19 @@ impl Question {
                 ("Checkpoints", &["safetensors", "pt", "pth", "bin"]),
                 ("All files", &["*"]),
             ],
-            Self::ModelFolder => &[],
+            Self::ModelFolder | Self::GeneratorFolder => &[],
             Self::Export(ExportKind::Picture) => &[
                 ("PNG with recipe", &["png"]),
                 ("JPEG with recipe", &["jpg", "jpeg"]),
             ],
+            Self::Export(ExportKind::ModelTable) => &[("Table", &["csv"])],
             Self::Export(ExportKind::Recipe) => &[("Recipe", &["json"])],
             Self::Export(ExportKind::Tokens) => &[("Tokens", &["safetensors"])],
             Self::Export(ExportKind::Interpolation(AnimationFormat::Gif)) => &[("GIF", &["gif"])],
             Self::Export(ExportKind::Interpolation(AnimationFormat::Frames)) => &[],
-            Self::Export(ExportKind::Sheet | ExportKind::Interpolation(_)) => &[("PNG", &["png"])],
+            Self::Export(ExportKind::Sheet | ExportKind::ModelSheet | ExportKind::Interpolation(_)) => {
+                &[("PNG", &["png"])]
+            }
         }
     }
     fn is_save(self) -> bool {
@@ -304,7 +316,7 @@ fn system_dialog(question: Question, proposal: &Proposal) -> PathsFuture {
                     .collect()
             })
         }
-        Question::ModelFolder => {
+        Question::ModelFolder | Question::GeneratorFolder => {
             let folder = dialog.pick_folder();
             Box::pin(async move { one(folder.await) })
         }

@@ -16,6 +16,7 @@ pub const TOKEN: Term = Term {
     name: "token",
     text: "One of the L latent vectors a picture becomes: D numbers, with no fixed place in the picture.\n\
            The encoder reads learnable tokens beside the patches and keeps only them.\n\
+           SoftVQ: a mixture of codewords; VQ: one codeword; KL: the mean of a distribution; AE: values as they are.\n\
            Paper: 1-D latent token, z of L x D values.",
 };
 /// A row of the codebook.
@@ -23,13 +24,13 @@ pub const CODEWORD: Term = Term {
     name: "codeword",
     text: "One row of the codebook: a learned vector of D numbers.\n\
            Written segment:index, such as 0:317.\n\
-           A token of SoftVQ is not one codeword but a weighted mean of many.",
+           A token of SoftVQ is not one codeword but a weighted mean of many; one of VQ is a single codeword.",
 };
 /// The codeword weights behind a token.
 pub const MIXTURE: Term = Term {
     name: "mixture",
-    text: "The codeword weights of a token: w = softmax(cos(h, C) / tau).\n\
-           Every weight is 0 or more and they sum to 1; the token is z = w C.\n\
+    text: "The codeword weights of a SoftVQ token: w = softmax(cos(h, C) / tau); without l2 the inner product takes cos's place.\n\
+           Every weight is 0 or more and they sum to 1; the token is z = w C. Tokens of VQ, KL and AE models have none.\n\
            Paper: the categorical posterior q(z|x), used as it is instead of its argmax.",
 };
 /// One codeword's share of a mixture, and how its bar is used.
@@ -43,7 +44,7 @@ pub const WEIGHT: Term = Term {
 /// Temperature of the quantiser's softmax.
 pub const TAU: Term = Term {
     name: "tau",
-    text: "Temperature of the softmax: w = softmax(cos(h, C) / tau), above 0.\n\
+    text: "Temperature of SoftVQ's softmax: w = softmax(cos(h, C) / tau), above 0. The other classes have none.\n\
            Small is hard: one codeword takes all, as in VQ. Large is soft: all codewords weigh the same.\n\
            The mark is the value the model was trained with; the decoder knows only tokens made there.",
 };
@@ -70,12 +71,12 @@ pub const MAX_WEIGHT: Term = Term {
 pub const SEGMENT: Term = Term {
     name: "codebook segment",
     text: "SoftVQ may hold K codebooks: the sequence of tokens is cut into K equal parts, each with a codebook of its own.\n\
-           A token mixes only codewords of its segment. Paper: multiple codebooks.",
+           A token mixes only codewords of its segment; VQ has one codebook, KL and AE none. Paper: multiple codebooks.",
 };
 /// Convex hull of a segment's codewords.
 pub const HULL: Term = Term {
     name: "hull",
-    text: "All mixtures of a segment's codewords: their convex hull. Every token the encoder makes lies inside.\n\
+    text: "All mixtures of a segment's codewords: their convex hull. Every token a SoftVQ encoder makes lies inside.\n\
            Hull distance: Euclidean distance from the token to the nearest mixture, 0 or more; 0 is inside.\n\
            Project moves a token to that nearest mixture, so that it has codeword weights again.",
 };
@@ -83,7 +84,8 @@ pub const HULL: Term = Term {
 pub const NORM: Term = Term {
     name: "norm",
     text: "Euclidean length of the token: sqrt(sum z^2).\n\
-           With l2-normalised codewords 0..1: the more codewords are mixed, the shorter.",
+           SoftVQ with l2-normalised codewords: 0..1, the more codewords are mixed, the shorter. VQ with them: 1.\n\
+           KL and AE tokens have no bound.",
 };
 /// Deviation of the latent over the training set.
 pub const SIGMA: Term = Term {
@@ -109,6 +111,42 @@ pub const NOISE: Term = Term {
     text: "Adds Gaussian noise of the given sigma to every value; the seed makes it repeatable.\n\
            A robust token keeps its meaning up to about 0.5 sigma.",
 };
+/// Distance between a row of values and a codeword.
+pub const CODEWORD_DISTANCE: Term = Term {
+    name: "codeword distance",
+    text: "Euclidean distance from the encoder's output to a codeword, both of unit length where the model normalises (then 0..2).\n\
+           A VQ model puts the nearest codeword in the token's place: this is what it rounds away.",
+};
+/// The codeword that a hard quantiser chooses.
+pub const NEAREST_CODEWORD: Term = Term {
+    name: "nearest codeword",
+    text: "A token of a VQ model is one codeword: the nearest one to what the encoder put out.\n\
+           A token whose values were edited is none; this puts the nearest one in its place again.",
+};
+/// The distribution a KL model's encoder puts out.
+pub const DISTRIBUTION: Term = Term {
+    name: "distribution",
+    text: "The encoder of a KL model puts out a normal distribution for every value: N(mean, deviation^2).\n\
+           The token is the mean; in training it was a sample. Paper: the posterior q(z|x) of a VAE.",
+};
+/// Standard deviation of a value's distribution.
+pub const DEVIATION: Term = Term {
+    name: "deviation",
+    text: "Standard deviation of a value's normal distribution, exp(logvar / 2), above 0; of a token the mean of all.\n\
+           Small: the encoder is sure. Within about one deviation the decoder has seen such values for this picture.",
+};
+/// Divergence of a token's distribution from the prior.
+pub const DIVERGENCE: Term = Term {
+    name: "KL",
+    text: "Divergence of the token's distribution from the standard normal one, in nats: 1/2 sum (mean^2 + var - 1 - ln var).\n\
+           0: the token says nothing about the picture; the more, the more it says. Training weighs it very lightly.",
+};
+/// The edit that draws from a token's distribution.
+pub const SAMPLE: Term = Term {
+    name: "sample",
+    text: "z = mean + amount x deviation x a normal draw, which the seed makes repeatable.\n\
+           0 is the mean, 1 what the decoder was trained on; above, it leaves what it knows.",
+};
 /// The edit that keeps the heaviest codewords.
 pub const TOP_K: Term = Term {
     name: "keep top",
@@ -129,7 +167,8 @@ pub const ZERO: Term = Term {
 pub const VALUE: Term = Term {
     name: "value",
     text: "One of the D numbers of the token as the decoder reads it, in sigma from the dataset's mean: (z - mean) / std.\n\
-           Moving it takes the token off its mixture; Project brings it back.\n\
+           Moving it takes a SoftVQ token off its mixture and a VQ token off its codeword: Project, or the nearest codeword,\n\
+           brings it back. Tokens of KL and AE models are free.\n\
            Drag up and down, Shift is fine, Ctrl snaps to 0.25 sigma, double-click resets.",
 };
 /// Spherical interpolation.
@@ -179,7 +218,7 @@ pub const CROP: Term = Term {
 };
 
 /// All terms, for a glossary window and for search.
-pub const ALL: [Term; 27] = [
+pub const ALL: [Term; 33] = [
     TOKEN,
     CODEWORD,
     MIXTURE,
@@ -207,7 +246,14 @@ pub const ALL: [Term; 27] = [
     SSIM,
     SSIM_PAPER,
     CROP,
+    CODEWORD_DISTANCE,
+    NEAREST_CODEWORD,
+    DISTRIBUTION,
+    DEVIATION,
+    DIVERGENCE,
+    SAMPLE,
 ];
+
 /// The term's name with a dotted underline, explained on hover.
 pub fn term_label(ui: &mut Ui, term: Term) -> Response {
     named_term_label(ui, term.name, term)

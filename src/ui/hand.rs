@@ -20,6 +20,8 @@ pub(crate) enum Grip {
     TopK,
     Scale,
     Noise,
+    Sample,
+    SampleSeed,
     T,
 }
 

@@ -94,14 +94,35 @@ fn shortcuts_ui(ui: &mut egui::Ui) {
         });
 }
 
+/// What a token is, class by class.
+const CLASSES: &[(&str, &str)] = &[
+    (
+        "SoftVQ",
+        "a soft mixture of codewords: w = softmax(sim(h, C) / τ), z = w C",
+    ),
+    ("VQ", "the codeword nearest to what the encoder put out"),
+    ("KL", "the mean of a normal distribution"),
+    ("AE", "what the encoder put out, as it is"),
+];
+
 fn about_ui(ui: &mut egui::Ui) {
-    ui.set_width(380.0);
+    ui.set_width(440.0);
     ui.label(theme::strong(format!("Softscope {}", env!("CARGO_PKG_VERSION"))));
-    ui.label("A microscope for the latent tokens of SoftVQ-VAE image tokenizers.");
+    ui.label("A microscope for the latent tokens of SoftVQ-VAE and its family.");
     ui.add_space(8.0);
-    ui.label("A picture becomes 32 or 64 one-dimensional tokens. Each token is a soft mixture of codewords:");
-    ui.label("w = softmax(sim(h, C) / τ),   z = w C.");
-    ui.label("Softscope shows those weights, lets you change them, and decodes the picture while you do.");
+    ui.label("A picture becomes a short row of one-dimensional tokens, most often 32 or 64. What a token is depends on the class of the model:");
+    egui::Grid::new("classes")
+        .num_columns(2)
+        .spacing([12.0, 2.0])
+        .show(ui, |ui| {
+            for (class, token) in CLASSES {
+                ui.label(theme::strong(*class));
+                ui.label(*token);
+                ui.end_row();
+            }
+        });
+    ui.add_space(8.0);
+    ui.label("Softscope shows what is behind each token, lets you change it, and decodes the picture while you do. SiT and DiT generators make new tokens from noise.");
     ui.add_space(8.0);
     ui.hyperlink_to(
         "SoftVQ-VAE: Efficient 1-Dimensional Continuous Tokenizer (arXiv 2412.10958)",

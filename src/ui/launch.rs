@@ -66,6 +66,8 @@ pub struct Start {
     pub model: Option<ModelFiles>,
     /// How models run.
     pub options: RunOptions,
+    /// Most memory for the weights of models kept open, bytes; `None` leaves it to the settings.
+    pub memory_limit: Option<u64>,
 }
 
 /// Opens the window. Blocks until it closes.
@@ -221,6 +223,9 @@ fn app(creation: &eframe::CreationContext<'_>, start: Start) -> SoftscopeApp {
     };
     let engine = Engine::start(start.options, wake(ctx));
     let workspace = Workspace::new(engine, Places::find(), wake(ctx));
+    if let Some(bytes) = start.memory_limit.or_else(|| settings.memory_limit_bytes()) {
+        workspace.set_memory_limit(bytes);
+    }
     let mut app = SoftscopeApp::new(ctx, creation.wgpu_render_state.as_ref(), workspace, settings);
     app.open_at_start(start.model, start.files);
     app

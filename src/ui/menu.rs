@@ -1,4 +1,4 @@
-//! The top row: menus, the two views, the palette, and which model is loaded.
+//! The top row: menus, the views, the palette, and which model is loaded.
 
 use super::commands::{Command, Group, Situation};
 use super::settings::Settings;
@@ -19,6 +19,7 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::PreviousPicture,
     Command::ResetUiScale,
     Command::OpenModelFolder,
+    Command::Fill,
     Command::Shortcuts,
 ];
 
@@ -35,7 +36,12 @@ pub(super) fn menu_bar_ui(
             ui.menu_button(group.title(), |ui| menu_ui(ui, group, settings, now, commands));
         }
         ui.separator();
-        for command in [Command::ShowExplore, Command::ShowModels] {
+        for command in [
+            Command::ShowExplore,
+            Command::ShowCompare,
+            Command::ShowGenerate,
+            Command::ShowModels,
+        ] {
             if ui
                 .selectable_label(command.is_on(now), command.name())
                 .on_hover_text(command.tooltip())

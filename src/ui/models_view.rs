@@ -1,48 +1,66 @@
-//! The models: what is installed, what is loaded, and what a checkpoint holds before it is loaded.
+//! The models: what is installed, what is loaded, what a checkpoint holds before it is loaded, and what can be had.
+
+mod catalogue;
+mod downloads;
+mod loaded;
+mod removal;
+mod report;
+mod table;
 
 use super::commands::Command;
 use super::dialogs::typed_path;
 use super::theme::{self, icon};
-use crate::document::{InstalledModel, Notice, NoticeKind, Places, Workspace};
-use crate::engine::{Jobs, ModelInfo};
-use crate::tokenizer::{self, CheckReport, ModelArgs, ModelClass, ModelFiles};
+use crate::document::{ModelKind, ModelReport, Notice, NoticeKind, Places, Workspace};
+use crate::engine::Jobs;
+use crate::hub::{Cache, CachedModel, ModelId, Removed, Settings, free_space};
+use crate::tokenizer::ModelFiles;
+use downloads::Downloads;
+use removal::{Answer, Removal};
 use std::path::{Path, PathBuf};
+use table::{Row, RowAction};
 
-/// A model of the table. Its configuration is read off the UI thread.
-struct Row {
-    model: InstalledModel,
-    args: Result<ModelArgs, String>,
+/// What lies on this machine.
+struct Shelf {
+    rows: Vec<Row>,
+    /// Models of which the cache holds a part.
+    unfinished: Vec<CachedModel>,
+    /// Of the disk with the cache; `None` where the system does not say.
+    free_bytes: Option<u64>,
 }
 
 enum Found {
-    Rows(Vec<Row>),
-    Files(Result<ModelFiles, String>),
-    Report(Result<Box<CheckReport>, String>),
-}
-
-/// What a person pressed in a row.
-enum RowAction {
-    Open(ModelFiles),
-    Check(ModelFiles),
+    Shelf(Shelf),
+    Removed(ModelId, Result<Removed, String>),
+    Files(Result<(ModelFiles, ModelKind), String>),
+    Report(Result<Box<ModelReport>, String>),
 }
 
 /// What the view remembers between frames.
 pub(super) struct ModelsView {
     jobs: Jobs<Found>,
+    downloads: Downloads,
     /// `None` until the folders have been read.
-    rows: Option<Vec<Row>>,
+    shelf: Option<Shelf>,
     path_text: String,
-    report: Option<Box<CheckReport>>,
+    id_text: String,
+    /// Why what was typed is no id.
+    id_fault: Option<String>,
+    removal: Option<Removal>,
+    report: Option<Box<ModelReport>>,
 }
 
 impl ModelsView {
     /// `ctx` is repainted when something was found.
     pub(super) fn new(ctx: &egui::Context) -> Self {
-        let ctx = ctx.clone();
+        let wake = ctx.clone();
         Self {
-            jobs: Jobs::new(move || ctx.request_repaint()),
-            rows: None,
+            jobs: Jobs::new(move || wake.request_repaint()),
+            downloads: Downloads::new(ctx),
+            shelf: None,
             path_text: String::new(),
+            id_text: String::new(),
+            id_fault: None,
+            removal: None,
             report: None,
         }
     }
@@ -50,21 +68,25 @@ impl ModelsView {
     /// Reads the model folders again.
     pub(super) fn refresh(&mut self, places: &Places) {
         let places = places.clone();
-        self.jobs
-            .run(move || Found::Rows(places.models().into_iter().map(row).collect()));
+        self.jobs.run(move || Found::Shelf(shelf(&places)));
     }
 
     /// Looks for a model at `path` and opens it.
     pub(super) fn open(&mut self, path: PathBuf) {
-        self.jobs
-            .run(move || Found::Files(ModelFiles::locate(&path).map_err(|error| error.to_string())));
+        self.jobs.run(move || {
+            let found = ModelFiles::locate(&path).map_err(|error| error.to_string());
+            Found::Files(found.map(|files| {
+                let kind = ModelKind::of(&files.config).unwrap_or(ModelKind::Tokenizer);
+                (files, kind)
+            }))
+        });
     }
 
     /// Compares a model's files with each other without reading its weights.
     fn check(&self, files: ModelFiles) {
         self.jobs.run(move || {
             Found::Report(
-                tokenizer::check(&files)
+                ModelReport::of(&files)
                     .map(Box::new)
                     .map_err(|error| error.to_string()),
             )
@@ -77,12 +99,20 @@ impl ModelsView {
         while let Some(found) = self.jobs.poll() {
             notices.extend(self.take(found, workspace));
         }
+        while let Some(notice) = self.downloads.poll() {
+            notices.extend(notice);
+            self.refresh(workspace.places());
+        }
         notices
     }
 
-    /// Blocks until everything is found that is looked for, taking it in.
+    /// Blocks until everything is found that is looked for and every download has ended, taking it in.
     pub(super) fn settle(&mut self, workspace: &mut Workspace) -> Vec<Notice> {
         let mut notices = Vec::new();
+        while let Some(notice) = self.downloads.wait() {
+            notices.extend(notice);
+            self.refresh(workspace.places());
+        }
         while let Some(found) = self.jobs.wait() {
             notices.extend(self.take(found, workspace));
         }
@@ -91,10 +121,27 @@ impl ModelsView {
 
     fn take(&mut self, found: Result<Found, String>, workspace: &mut Workspace) -> Option<Notice> {
         match found {
-            Ok(Found::Rows(rows)) => self.rows = Some(rows),
-            Ok(Found::Files(Ok(files))) => workspace.open_model(files),
+            Ok(Found::Shelf(shelf)) => self.shelf = Some(shelf),
+            Ok(Found::Removed(id, Ok(removed))) => {
+                self.downloads.forget(&id);
+                self.refresh(workspace.places());
+                return Some(Notice {
+                    kind: NoticeKind::Done,
+                    text: format!("Removed {id}; {} are free again", bytes_text(removed.freed_bytes)),
+                });
+            }
+            Ok(Found::Files(Ok((files, ModelKind::Tokenizer)))) => workspace.open_model(files),
+            Ok(Found::Files(Ok((files, ModelKind::Generator)))) => {
+                let text = format!("{} is a generator: the view Generate has it", files.name);
+                workspace.open_generator(files);
+                return Some(Notice {
+                    kind: NoticeKind::Done,
+                    text,
+                });
+            }
             Ok(Found::Report(Ok(report))) => self.report = Some(report),
-            Ok(Found::Files(Err(text)) | Found::Report(Err(text))) | Err(text) => {
+            Ok(Found::Files(Err(text)) | Found::Report(Err(text)) | Found::Removed(_, Err(text)))
+            | Err(text) => {
                 return Some(Notice {
                     kind: NoticeKind::Error,
                     text,
@@ -106,7 +153,7 @@ impl ModelsView {
 
     /// Draws the view; commands that were asked for are added to `commands`.
     pub(super) fn ui(&mut self, ui: &mut egui::Ui, workspace: &mut Workspace, commands: &mut Vec<Command>) {
-        if self.rows.is_none() && self.jobs.outstanding() == 0 {
+        if self.shelf.is_none() && self.jobs.outstanding() == 0 {
             self.refresh(workspace.places());
         }
         egui::Panel::right("loaded model")
@@ -118,7 +165,7 @@ impl ModelsView {
                     .show(ui, |ui| {
                         ui.heading("Loaded model");
                         match workspace.model() {
-                            Some(model) => loaded_ui(ui, model),
+                            Some(model) => loaded::ui(ui, model),
                             None => {
                                 ui.weak(
                                     "None. Open one of the models on the left, or a checkpoint of your own.",
@@ -137,57 +184,120 @@ impl ModelsView {
                             self.refresh(workspace.places());
                         }
                     });
-                    self.table_ui(ui, workspace);
+                    self.table_ui(ui, workspace, commands);
                     ui.add_space(16.0);
                     ui.heading("Open another");
                     self.open_ui(ui, commands);
                     self.report_ui(ui);
+                    ui.add_space(16.0);
+                    self.hub_ui(ui, workspace.places());
                 });
+        });
+        self.removal_ui(ui.ctx(), workspace.places());
+    }
+
+    /// What can be had from the hub, and what is on its way.
+    fn hub_ui(&mut self, ui: &mut egui::Ui, places: &Places) {
+        let settings = &places.hub;
+        ui.heading("From the hub");
+        ui.label(theme::muted(hub_text(settings, self.shelf.as_ref())));
+        self.downloads.ui(ui, settings);
+        let mut wanted = self.unfinished_ui(ui);
+        match catalogue::id_ui(ui, &mut self.id_text, settings) {
+            Some(Ok(id)) => wanted = Some(id),
+            Some(Err(text)) => self.id_fault = Some(text),
+            None => {}
+        }
+        if let Some(fault) = &self.id_fault {
+            ui.colored_label(ui.visuals().error_fg_color, fault);
+        }
+        ui.add_space(8.0);
+        let rows = self.shelf.as_ref().map_or(&[][..], |shelf| shelf.rows.as_slice());
+        let is_here = |id: &str| rows.iter().any(|row| row.model.name == id);
+        wanted = catalogue::ui(ui, settings, &self.downloads, &is_here).or(wanted);
+        if let Some(id) = wanted {
+            self.id_fault = None;
+            self.downloads.start(settings, id);
+        }
+    }
+
+    /// Models that another run, or another program, has begun to fetch; returns the one to go on with.
+    fn unfinished_ui(&mut self, ui: &mut egui::Ui) -> Option<ModelId> {
+        let mut wanted = None;
+        let unfinished = self.shelf.iter().flat_map(|shelf| &shelf.unfinished);
+        for model in unfinished.filter(|model| !self.downloads.holds(&model.id)) {
+            let id = &model.id;
+            ui.horizontal(|ui| {
+                let resume = ui
+                    .button("Go on")
+                    .accessible_name(format!("Go on downloading {id}"));
+                if resume.clicked() {
+                    wanted = Some(id.clone());
+                }
+                if theme::icon_button(ui, icon::TRASH, &format!("Remove the part of {id}")).clicked() {
+                    self.removal = Some(Removal {
+                        id: id.clone(),
+                        size_bytes: model.size_bytes,
+                    });
+                }
+                ui.label(id.to_string());
+                ui.label(theme::muted(format!(
+                    "{} have arrived",
+                    bytes_text(model.size_bytes)
+                )));
+            });
+        }
+        wanted
+    }
+
+    /// Asks before a model is removed.
+    fn removal_ui(&mut self, ctx: &egui::Context, places: &Places) {
+        let Some(removal) = &self.removal else {
+            return;
+        };
+        let Some(answer) = removal.ui(ctx) else {
+            return;
+        };
+        if let Answer::Remove = answer {
+            self.remove(places.hub.cache.clone(), removal.id.clone());
+        }
+        self.removal = None;
+    }
+
+    /// Deletes a model of the cache, on the thread for file work.
+    fn remove(&self, cache: Option<Cache>, id: ModelId) {
+        self.jobs.run(move || {
+            let removed = match cache {
+                Some(cache) => cache.remove(&id, None).map_err(|error| error.to_string()),
+                None => Err("there is no cache to remove it from".to_owned()),
+            };
+            Found::Removed(id, removed)
         });
     }
 
-    fn table_ui(&self, ui: &mut egui::Ui, workspace: &mut Workspace) {
-        let Some(rows) = &self.rows else {
+    fn table_ui(&mut self, ui: &mut egui::Ui, workspace: &mut Workspace, commands: &mut Vec<Command>) {
+        let Some(Shelf { rows, .. }) = &self.shelf else {
             ui.weak("Reading the model folders…");
             return;
         };
         if rows.is_empty() {
             ui.weak(format!(
-                "None found. Put a folder with config.json and model.safetensors into {}.",
+                "None found. Download one below, or put a folder with config.json and model.safetensors into {}.",
                 workspace.places().installed_models.display()
             ));
             return;
         }
-        let loaded = workspace.model().map(|model| model.name.clone());
-        let mut action = None;
-        egui::ScrollArea::horizontal().show(ui, |ui| {
-            egui::Grid::new("models")
-                .striped(true)
-                .num_columns(6)
-                .spacing([24.0, 8.0])
-                .show(ui, |ui| {
-                    for title in [
-                        "",
-                        "Name",
-                        "Picture",
-                        "Tokens × values",
-                        "Codebook",
-                        "Size",
-                        "Folder",
-                    ] {
-                        ui.label(theme::muted(title));
-                    }
-                    ui.end_row();
-                    for row in rows {
-                        let is_loaded = loaded.as_deref() == Some(row.model.name.as_str());
-                        action = row_ui(ui, row, is_loaded).or(action.take());
-                        ui.end_row();
-                    }
-                });
-        });
-        match action {
-            Some(RowAction::Open(files)) => workspace.open_model(files),
+        match table::ui(ui, rows, workspace) {
+            Some(RowAction::Open(files, ModelKind::Tokenizer)) => workspace.open_model(files),
+            Some(RowAction::Open(files, ModelKind::Generator)) => {
+                let in_use = workspace.generator().map(|generator| generator.name.as_str());
+                if in_use != Some(files.name.as_str()) {
+                    workspace.open_generator(files);
+                }
+                commands.push(Command::ShowGenerate);
+            }
             Some(RowAction::Check(files)) => self.check(files),
+            Some(RowAction::Remove(removal)) => self.removal = Some(removal),
             None => {}
         }
     }
@@ -199,10 +309,10 @@ impl ModelsView {
         ui.add_space(16.0);
         let mut is_closed = false;
         ui.horizontal(|ui| {
-            ui.heading(format!("Report on {}", report.name));
+            ui.heading(format!("Report on {}", report.name()));
             is_closed = theme::icon_button(ui, icon::X, "Close the report").clicked();
         });
-        preflight_ui(ui, report);
+        report::ui(ui, report);
         if is_closed {
             self.report = None;
         }
@@ -231,129 +341,32 @@ impl ModelsView {
     }
 }
 
-fn row(model: InstalledModel) -> Row {
-    let args = ModelArgs::read(&model.files.config).map_err(|error| error.to_string());
-    Row { model, args }
-}
-
-/// What was pressed in the row.
-fn row_ui(ui: &mut egui::Ui, row: &Row, is_loaded: bool) -> Option<RowAction> {
-    let name = &row.model.name;
-    let mut action = None;
-    ui.horizontal(|ui| {
-        let open = ui.add_enabled(
-            !is_loaded,
-            egui::Button::new(if is_loaded { "Loaded" } else { "Open" }),
-        );
-        if open.accessible_name(format!("Open {name}")).clicked() {
-            action = Some(RowAction::Open(row.model.files.clone()));
-        }
-        let check = ui
-            .button("Check")
-            .on_hover_text(CHECK_TOOLTIP)
-            .accessible_name(format!("Check {name}"));
-        if check.clicked() {
-            action = Some(RowAction::Check(row.model.files.clone()));
-        }
-    });
-    ui.label(name).on_hover_text(if row.model.is_shipped {
-        "Ships with Softscope."
-    } else {
-        "Installed."
-    });
-    match &row.args {
-        Ok(args) => {
-            ui.label(format!("{} px", args.image_size));
-            ui.label(format!(
-                "{} × {}",
-                args.num_latent_tokens, args.codebook_embed_dim
-            ));
-            ui.label(codebook_text(args));
-        }
-        Err(message) => {
-            ui.colored_label(ui.visuals().error_fg_color, "unreadable configuration")
-                .on_hover_text(message);
-            ui.label("");
-            ui.label("");
-        }
-    }
-    ui.label(bytes_text(row.model.size_bytes));
-    let folder = row
-        .model
-        .files
-        .weights
-        .parent()
-        .map(shown_path)
-        .unwrap_or_default();
-    ui.add(egui::Label::new(theme::muted(folder)).extend());
-    action
-}
-
-const CHECK_TOOLTIP: &str = "Compares configuration and checkpoint key by key, without reading the weights.";
-
-fn preflight_ui(ui: &mut egui::Ui, report: &CheckReport) {
-    let verdict = if report.is_loadable() {
-        "It can be loaded."
-    } else {
-        "It cannot be loaded; see below why."
-    };
-    let color = if report.is_loadable() {
-        ui.visuals().text_color()
-    } else {
-        ui.visuals().error_fg_color
-    };
-    ui.colored_label(color, verdict);
-    ui.label(format!(
-        "{}, {} px, {} × {} tokens, {} parameters ({}).",
-        class_text(report.class),
-        report.image_size,
-        report.num_latent_tokens,
-        report.codebook_embed_dim,
-        count_text(report.parameter_count),
-        bytes_text(report.weight_bytes),
-    ));
-    let wrong: Vec<String> = report
-        .keys
-        .wrong
-        .iter()
-        .map(|wrong| {
-            format!(
-                "{}: expected {:?}, found {:?}",
-                wrong.key, wrong.expected, wrong.found
-            )
-        })
-        .collect();
-    for (title, keys) in [
-        ("Not supported", &report.unsupported),
-        ("Missing keys", &report.keys.missing),
-        ("Wrong shapes", &wrong),
-        ("Wrong types", &report.keys.wrong_type),
-        ("Keys the configured model does not have", &report.keys.surplus),
-        ("Keys without influence", &report.keys.unexpected),
-    ] {
-        keys_ui(ui, title, keys);
+/// Looks into the folders and the cache.
+fn shelf(places: &Places) -> Shelf {
+    let cache = places.hub.cache.as_ref();
+    let unfinished = cache.map(Cache::models).unwrap_or_default().into_iter();
+    Shelf {
+        rows: places.models().into_iter().map(Row::of).collect(),
+        unfinished: unfinished
+            .filter(|model| model.files.is_none() && model.part_bytes > 0)
+            .collect(),
+        free_bytes: cache.and_then(|cache| free_space(cache.folder())),
     }
 }
 
-fn keys_ui(ui: &mut egui::Ui, title: &str, keys: &[String]) {
-    if keys.is_empty() {
-        return;
+/// Where models come from and go to, in a line.
+fn hub_text(settings: &Settings, shelf: Option<&Shelf>) -> String {
+    if settings.is_offline {
+        return "HF_HUB_OFFLINE is set: what is on this machine can be used, nothing is fetched.".to_owned();
     }
-    egui::CollapsingHeader::new(format!("{title} ({})", keys.len()))
-        .id_salt(title)
-        .show(ui, |ui| {
-            if ui.button("Copy").clicked() {
-                ui.ctx().copy_text(keys.join("\n"));
-            }
-            let height = ui.text_style_height(&egui::TextStyle::Body);
-            egui::ScrollArea::vertical()
-                .max_height(200.0)
-                .show_rows(ui, height, keys.len(), |ui, rows| {
-                    for key in keys.get(rows).unwrap_or_default() {
-                        ui.label(key);
-                    }
-                });
-        });
+    let folder = settings.cache.as_ref().map_or_else(
+        || "nowhere: set HF_HUB_CACHE".to_owned(),
+        |cache| shown_path(cache.folder()),
+    );
+    let free = shelf
+        .and_then(|shelf| shelf.free_bytes)
+        .map_or_else(String::new, |bytes| format!(", {} free", bytes_text(bytes)));
+    format!("From {} into {folder}{free}.", settings.endpoint)
 }
 
 /// A path as a person reads it: the home folder is `~`.
@@ -362,96 +375,6 @@ fn shown_path(path: &Path) -> String {
     match in_home {
         Some(rest) => format!("~/{}", rest.display()),
         None => path.display().to_string(),
-    }
-}
-
-fn codebook_text(args: &ModelArgs) -> String {
-    format!("{} × {}", args.num_codebooks, args.codebook_size)
-}
-
-fn loaded_ui(ui: &mut egui::Ui, model: &ModelInfo) {
-    let book = &model.space.codebook;
-    let facts = [
-        (
-            "Name",
-            model.name.clone(),
-            "The name of its folder, file or hub repository.",
-        ),
-        (
-            "Class",
-            class_text(model.class).to_owned(),
-            "Told from the entries of the checkpoint.",
-        ),
-        (
-            "Picture",
-            format!("{0} × {0} px", model.args.image_size),
-            "Side of the square the encoder reads.",
-        ),
-        (
-            "Tokens",
-            format!("{} × {}", model.space.token_count, model.space.dim),
-            "L × D: one-dimensional tokens of a picture, and the values of each.",
-        ),
-        (
-            "Codebook",
-            format!("{} × {} codewords", book.segments, book.size),
-            "K × n: segments the token sequence is cut into, and the codewords each of them has.",
-        ),
-        (
-            "τ",
-            format!("{}", book.tau),
-            "Temperature of the posterior w = softmax(sim(h, C) / τ). Lower is harder: fewer codewords share a token.",
-        ),
-        (
-            "Similarity",
-            if book.l2_norm { "cosine" } else { "inner product" }.to_owned(),
-            "How h is compared with the codewords.",
-        ),
-        (
-            "Parameters",
-            count_text(model.parameter_count),
-            "Weights in use, encoder and decoder together.",
-        ),
-        (
-            "Runs on",
-            format!("{}, {}", model.device, model.precision),
-            "Device and number format of the products.",
-        ),
-        (
-            "Threads",
-            model.threads.to_string(),
-            "The number that measured fastest on this machine.",
-        ),
-        (
-            "Loaded in",
-            format!("{:.0} ms", model.load_ms),
-            "Reading, checking and hashing the weights.",
-        ),
-        (
-            "Hash",
-            model.hash.clone(),
-            "First 16 hex digits of the SHA-256 of the weights in use. Recipes carry it.",
-        ),
-    ];
-    egui::Grid::new("loaded model")
-        .num_columns(2)
-        .spacing([24.0, 4.0])
-        .show(ui, |ui| {
-            for (name, value, explanation) in facts {
-                ui.label(theme::muted(name)).on_hover_text(explanation);
-                ui.add(egui::Label::new(value).selectable(true))
-                    .on_hover_text(explanation);
-                ui.end_row();
-            }
-        });
-}
-
-fn class_text(class: ModelClass) -> &'static str {
-    match class {
-        ModelClass::SoftVq => "SoftVQ: soft mixture of codewords",
-        ModelClass::Vq => "VQ: nearest codeword",
-        ModelClass::Kl => "KL: Gaussian posterior",
-        ModelClass::Ae => "AE: no bottleneck but its size",
     }
 }
 

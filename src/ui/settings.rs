@@ -46,6 +46,8 @@ pub struct Settings {
     pub interpolation_frames: usize,
     /// Ask for paths through the system's dialogs.
     pub use_system_dialogs: bool,
+    /// Most memory for the weights of models kept open, in MiB; `None`: half of the machine's.
+    pub memory_limit_mib: Option<u64>,
 }
 
 impl Default for Settings {
@@ -58,6 +60,7 @@ impl Default for Settings {
             shows_inspector: true,
             interpolation_frames: 25,
             use_system_dialogs: true,
+            memory_limit_mib: None,
         }
     }
 }
@@ -65,6 +68,11 @@ impl Default for Settings {
 impl Settings {
     /// The smallest and the largest scale of text and buttons.
     pub const UI_SCALES: std::ops::RangeInclusive<f32> = 0.5..=3.0;
+
+    /// Most memory for the weights of models kept open, in bytes, where it was chosen.
+    pub fn memory_limit_bytes(&self) -> Option<u64> {
+        self.memory_limit_mib.map(|mib| mib.saturating_mul(1 << 20))
+    }
 
     /// Scales text and buttons by a step of 10 %, within [`Self::UI_SCALES`].
     pub fn step_ui_scale(&mut self, steps: f32) {

@@ -44,13 +44,14 @@ impl ShownTokens {
         self.state.z.count
     }
 
-    /// K.
+    /// K; 1 of a model without codebooks.
     pub(crate) fn segment_count(&self) -> usize {
-        self.space.codebook.segments
+        self.space.codebook().map_or(1, |codebook| codebook.segments)
     }
 
     pub(crate) fn segment_of(&self, token: usize) -> usize {
-        self.space.codebook.segment_of(token, self.count())
+        let codebook = self.space.codebook();
+        codebook.map_or(0, |codebook| codebook.segment_of(token, self.count()))
     }
 }
 

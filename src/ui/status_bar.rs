@@ -171,6 +171,11 @@ fn task_name(workspace: &Workspace, task: &Task) -> Option<String> {
                 .map_or("a picture", |subject| subject.name.as_str());
             Some(format!("encoding {name}"))
         }
+        Task::Reconstruct { model, .. } => Some(format!("comparing with {model}")),
+        Task::OpenGenerator(name) => Some(format!("opening the generator {name}")),
+        Task::Generate => workspace
+            .generation()
+            .map(|generation| format!("generating {}", generation.name)),
         Task::Decode(_) => None,
     }
 }

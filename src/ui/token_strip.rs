@@ -1,16 +1,19 @@
 //! All tokens of the active picture as a row of cells: coloured by a figure, selected by mouse and keyboard.
 
+mod colour;
 mod hull;
 mod layout;
 mod legend;
 
 use super::column;
-use super::glossary::{self, Term};
+use super::glossary;
 use super::selection::Selection;
 use super::shown_tokens::{QuantityCache, ShownTokens, TokenValues, why_no_tokens};
 use super::theme;
 use crate::analysis::{self, TokenQuantity};
 use crate::document::Workspace;
+use crate::latent::Bottleneck;
+use colour::{Colouring, quantity_words};
 use egui::{
     Align2, Color32, CornerRadius, EventFilter, FontId, Id, Key, Modifiers, Rect, Response, RichText,
 };
@@ -64,25 +67,6 @@ struct Brush {
     kept: BTreeSet<usize>,
 }
 
-const QUANTITIES: [TokenQuantity; 5] = [
-    TokenQuantity::Entropy,
-    TokenQuantity::MaxWeight,
-    TokenQuantity::Norm,
-    TokenQuantity::Edited,
-    TokenQuantity::HullDistance,
-];
-
-/// Name, unit and explanation of a figure.
-fn quantity_words(quantity: TokenQuantity) -> (&'static str, &'static str, Term) {
-    match quantity {
-        TokenQuantity::Entropy => ("entropy", "nats", glossary::ENTROPY),
-        TokenQuantity::MaxWeight => ("max weight", "", glossary::MAX_WEIGHT),
-        TokenQuantity::Norm => ("norm", "", glossary::NORM),
-        TokenQuantity::Edited => ("moved by", "σ", glossary::EDITED),
-        TokenQuantity::HullDistance => ("hull distance", "", glossary::HULL),
-    }
-}
-
 /// Text size of a token's index, and of one with three digits: it has to fit the narrowest cell.
 const INDEX_SIZE: f32 = 10.0;
 const LONG_INDEX_SIZE: f32 = 8.5;
@@ -100,15 +84,30 @@ pub fn token_strip_ui(ui: &mut Ui, workspace: &Workspace, selection: &mut Select
     let is_dragging = workspace
         .active()
         .is_some_and(|subject| subject.history.pending().is_some());
-    let quantity = strip.quantity;
-    let values = strip.values(ui, &tokens, quantity, is_dragging);
-    let range = strip.legend_range(&tokens, quantity, &values, is_dragging);
-    strip.legend_ui(ui, &tokens, selection, &values, &range);
+    let colouring = strip.colouring(&tokens);
+    let values = strip.values(ui, &tokens, colouring.shown, is_dragging);
+    let range = strip.legend_range(&tokens, colouring.shown, &values, is_dragging);
+    strip.legend_ui(ui, &tokens, colouring, selection, &values, &range);
     ui.add_space(2.0);
     strip.cells_ui(ui, &tokens, selection, &values, &range);
 }
 
 impl TokenStrip {
+    /// The chosen figure where the class of these tokens has it, else the first that it has; shown as long as any token
+    /// has it.
+    fn colouring(&mut self, tokens: &ShownTokens) -> Colouring {
+        let offered = analysis::quantities(&tokens.space);
+        let wanted = if offered.contains(&self.quantity) {
+            self.quantity
+        } else {
+            offered.first().copied().unwrap_or(TokenQuantity::Norm)
+        };
+        // Every token has a hull distance; it only takes its time.
+        let has_values = wanted == TokenQuantity::HullDistance
+            || self.figures.current(tokens, wanted).iter().any(Option::is_some);
+        Colouring::new(wanted, has_values)
+    }
+
     fn values(
         &mut self,
         ui: &Ui,
@@ -150,7 +149,9 @@ impl TokenStrip {
     ) -> RangeInclusive<f32> {
         match quantity {
             TokenQuantity::Edited => legend::range_from_zero(values, 1.0),
-            TokenQuantity::HullDistance => legend::range_from_zero(values, 1e-3),
+            TokenQuantity::HullDistance | TokenQuantity::CodewordDistance => {
+                legend::range_from_zero(values, 1e-3)
+            }
             _ => legend::colour_range(values, &self.figures.original(tokens, quantity)),
         }
     }
@@ -159,6 +160,7 @@ impl TokenStrip {
         &mut self,
         ui: &mut Ui,
         tokens: &ShownTokens,
+        colouring: Colouring,
         selection: &Selection,
         values: &TokenValues,
         range: &RangeInclusive<f32>,
@@ -166,23 +168,26 @@ impl TokenStrip {
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 8.0;
             ui.strong(format!("{} tokens", tokens.count()));
-            let (name, unit, term) = quantity_words(self.quantity);
+            let (_, unit, _) = quantity_words(colouring.shown);
             let combo = egui::ComboBox::from_id_salt("token strip colour")
-                .selected_text(format!("colour: {name}"))
+                .selected_text(colouring.text())
                 .width(136.0)
                 .show_ui(ui, |ui| {
-                    for quantity in QUANTITIES {
+                    for &quantity in analysis::quantities(&tokens.space) {
                         let (name, _, term) = quantity_words(quantity);
-                        let choice = ui.selectable_value(&mut self.quantity, quantity, name);
+                        let choice = ui.selectable_label(quantity == colouring.wanted, name);
+                        if choice.clicked() {
+                            self.quantity = quantity;
+                        }
                         glossary::explain(choice, term);
                     }
                 })
                 .response
                 .accessible_name("colour of tokens");
-            glossary::explain(combo, term);
+            colouring.explain(combo, &tokens.space.bottleneck);
             let [least, most] = legend::end_texts(range, values, unit);
             theme::legend_ui(ui, "", least, most);
-            if self.hull.is_working() && self.quantity == TokenQuantity::HullDistance {
+            if self.hull.is_working() && colouring.shown == TokenQuantity::HullDistance {
                 ui.add(egui::Spinner::new().size(14.0))
                     .on_hover_text("Computing hull distances");
             }
@@ -388,21 +393,9 @@ impl TokenStrip {
                         format!("{} of {}", tokens.segment_of(token), tokens.segment_count()),
                     );
                 }
-                match tokens.state.mixture(token) {
-                    Some(mixture) => {
-                        let figures = analysis::mixture_figures(mixture);
-                        row("entropy", format!("{:.2} nats", figures.entropy_nats));
-                        row("effective codewords", format!("{:.1}", figures.perplexity));
-                        if let Some(&(codeword, weight)) = analysis::top_codewords(mixture, 1).first() {
-                            row(
-                                "top codeword",
-                                format!("{}:{codeword}  {weight:.3}", mixture.segment),
-                            );
-                        }
-                    }
-                    None => row("mixture", "none: moved off its codewords".to_owned()),
-                }
-                for quantity in [TokenQuantity::Norm, TokenQuantity::Edited] {
+                makeup_rows(tokens, token, &mut row);
+                let offered = analysis::quantities(&tokens.space).iter().copied();
+                for quantity in offered.filter(|quantity| is_in_tooltip(*quantity)) {
                     let (name, unit, _) = quantity_words(quantity);
                     if let Some(value) = self
                         .figures
@@ -416,6 +409,39 @@ impl TokenStrip {
                 }
             });
     }
+}
+
+/// What the token is made of.
+fn makeup_rows(tokens: &ShownTokens, token: usize, row: &mut impl FnMut(&str, String)) {
+    match (&tokens.space.bottleneck, tokens.state.mixture(token)) {
+        (Bottleneck::Soft(_), Some(mixture)) => {
+            let figures = analysis::mixture_figures(mixture);
+            row("entropy", format!("{:.2} nats", figures.entropy_nats));
+            row("effective codewords", format!("{:.1}", figures.perplexity));
+            if let Some(&(codeword, weight)) = analysis::top_codewords(mixture, 1).first() {
+                row(
+                    "top codeword",
+                    format!("{}:{codeword}  {weight:.3}", mixture.segment),
+                );
+            }
+        }
+        (Bottleneck::Soft(_), None) => row("mixture", "none: its values alone are known".to_owned()),
+        (Bottleneck::Hard(_), _) => {
+            let codeword = tokens.state.codeword(token);
+            let said =
+                codeword.map_or_else(|| "none: its values were edited".to_owned(), |it| it.to_string());
+            row("codeword", said);
+        }
+        (Bottleneck::Gaussian | Bottleneck::Identity, _) => {}
+    }
+}
+
+/// Figures of mixtures are told with the mixture; hull distances take too long for a tooltip.
+fn is_in_tooltip(quantity: TokenQuantity) -> bool {
+    !matches!(
+        quantity,
+        TokenQuantity::Entropy | TokenQuantity::MaxWeight | TokenQuantity::HullDistance
+    )
 }
 
 /// What one cell shows.

@@ -1,9 +1,9 @@
 //! What can be done to the selected tokens as a whole: temperature, hardening, scale, noise, and the one-click edits.
 
-use super::Section;
+use super::{Section, gaussian};
 use crate::document::Workspace;
 use crate::engine::SubjectId;
-use crate::latent::{Edit, TokenSource};
+use crate::latent::{Bottleneck, Edit, TokenSource};
 use crate::ui::column::{self, DENSE_ROW};
 use crate::ui::dial::{Axis, Dial, Snap};
 use crate::ui::glossary::{self, Term};
@@ -13,7 +13,7 @@ use egui::{Align, Button, DragValue, Layout, Ui, vec2};
 use std::ops::RangeInclusive;
 
 const TAU_RANGE: RangeInclusive<f32> = 0.002..=2.0;
-const NAME_WIDTH: f32 = 44.0;
+pub(super) const NAME_WIDTH: f32 = 44.0;
 const NUMBER_WIDTH: f32 = 64.0;
 
 /// What the section remembers.
@@ -23,6 +23,7 @@ pub(super) struct ActionPanel {
     /// Deviation of the noise added last, in sigma.
     noise_sigma: f32,
     swap_with: usize,
+    sample: gaussian::SampleControls,
 }
 
 impl Default for ActionPanel {
@@ -32,14 +33,20 @@ impl Default for ActionPanel {
             seed: 1,
             noise_sigma: 0.5,
             swap_with: 0,
+            sample: gaussian::SampleControls::default(),
         }
     }
 }
 
 pub(super) fn actions_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut ActionPanel) {
-    if section.tokens.space.codebook.size > 0 {
-        tau_ui(ui, section);
-        top_k_ui(ui, section, panel);
+    let tokens = section.tokens;
+    match &tokens.space.bottleneck {
+        Bottleneck::Soft(codebook) => {
+            tau_ui(ui, section, codebook.tau);
+            top_k_ui(ui, section, panel, codebook.size);
+        }
+        Bottleneck::Gaussian => gaussian::sample_ui(ui, section, &mut panel.sample),
+        Bottleneck::Hard(_) | Bottleneck::Identity => {}
     }
     scale_ui(ui, section);
     noise_ui(ui, section, panel);
@@ -52,22 +59,22 @@ pub(super) fn actions_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut Act
 }
 
 /// A named slider with a number to type; the new value when either was moved.
-struct Slider<'a> {
-    term: Term,
+pub(super) struct Slider<'a> {
+    pub(super) term: Term,
     /// Accessible name.
-    name: &'a str,
-    grip: Grip,
-    value: f32,
-    range: RangeInclusive<f32>,
-    axis: Axis,
-    snap: Snap,
-    original: f32,
-    digits: usize,
-    unit: &'static str,
+    pub(super) name: &'a str,
+    pub(super) grip: Grip,
+    pub(super) value: f32,
+    pub(super) range: RangeInclusive<f32>,
+    pub(super) axis: Axis,
+    pub(super) snap: Snap,
+    pub(super) original: f32,
+    pub(super) digits: usize,
+    pub(super) unit: &'static str,
 }
 
 impl Slider<'_> {
-    fn show(self, ui: &mut Ui, section: &mut Section<'_>) -> Option<f32> {
+    pub(super) fn show(self, ui: &mut Ui, section: &mut Section<'_>) -> Option<f32> {
         ui.horizontal(|ui| {
             let label = column::left(ui, NAME_WIDTH, |ui| glossary::term_label(ui, self.term));
             let width = (ui.available_width() - NUMBER_WIDTH - 4.0).max(24.0);
@@ -95,7 +102,7 @@ impl Slider<'_> {
     }
 }
 
-fn tau_ui(ui: &mut Ui, section: &mut Section<'_>) {
+fn tau_ui(ui: &mut Ui, section: &mut Section<'_>, trained: f32) {
     let state = &section.tokens.state;
     let has_h = |token: &usize| state.h_row(*token).is_some();
     let tokens: Vec<usize> = section.selection.tokens().iter().copied().filter(has_h).collect();
@@ -107,7 +114,6 @@ fn tau_ui(ui: &mut Ui, section: &mut Section<'_>) {
         );
         return;
     }
-    let trained = section.tokens.space.codebook.tau;
     let value = section
         .hand
         .shown(Grip::Tau)
@@ -157,8 +163,7 @@ fn tau_of(workspace: &Workspace, token: usize, trained: f32) -> f32 {
     }
 }
 
-fn top_k_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut ActionPanel) {
-    let size = section.tokens.space.codebook.size;
+fn top_k_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut ActionPanel, size: usize) {
     panel.top = panel.top.clamp(1, size);
     ui.horizontal(|ui| {
         column::left(ui, NAME_WIDTH, |ui| {
@@ -296,8 +301,19 @@ fn one_click_ui(ui: &mut Ui, section: &mut Section<'_>) {
                 tokens: tokens.clone(),
             },
         );
-        if section.tokens.space.codebook.size > 0 {
-            action_button(ui, section, "Project", glossary::HULL, Edit::Project { tokens });
+        let project = Edit::Project { tokens };
+        match section.tokens.space.bottleneck {
+            Bottleneck::Soft(_) => action_button(ui, section, "Project", glossary::HULL, project),
+            Bottleneck::Hard(_) => {
+                action_button(
+                    ui,
+                    section,
+                    "Nearest codeword",
+                    glossary::NEAREST_CODEWORD,
+                    project,
+                );
+            }
+            Bottleneck::Gaussian | Bottleneck::Identity => {}
         }
     });
 }

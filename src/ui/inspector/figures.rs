@@ -1,6 +1,6 @@
 //! The figures of the selected tokens in a table: now, and before any edit.
 
-use crate::analysis::TokenQuantity;
+use crate::analysis::{self, TokenQuantity};
 use crate::ui::column;
 use crate::ui::glossary::{self, Term};
 use crate::ui::selection::Selection;
@@ -17,7 +17,7 @@ struct Row {
     of: fn(f32) -> f32,
 }
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 8] = [
     Row {
         term: glossary::ENTROPY,
         unit: "nats",
@@ -37,6 +37,27 @@ const ROWS: [Row; 5] = [
         unit: "",
         quantity: TokenQuantity::MaxWeight,
         digits: 3,
+        of: |value| value,
+    },
+    Row {
+        term: glossary::CODEWORD_DISTANCE,
+        unit: "",
+        quantity: TokenQuantity::CodewordDistance,
+        digits: 3,
+        of: |value| value,
+    },
+    Row {
+        term: glossary::DEVIATION,
+        unit: "",
+        quantity: TokenQuantity::Deviation,
+        digits: 3,
+        of: |value| value,
+    },
+    Row {
+        term: glossary::DIVERGENCE,
+        unit: "nats",
+        quantity: TokenQuantity::Divergence,
+        digits: 2,
         of: |value| value,
     },
     Row {
@@ -77,15 +98,17 @@ pub(super) fn figures_ui(
         .num_columns(4)
         .spacing([GRID, 0.0])
         .show(ui, |ui| {
-            for row in &ROWS {
+            let offered = analysis::quantities(&tokens.space);
+            for row in ROWS.iter().filter(|row| offered.contains(&row.quantity)) {
                 glossary::term_label(ui, row.term);
                 let now = figures.current(tokens, row.quantity);
                 if is_single {
                     number(ui, at(&now, token).map(row.of), row.digits);
                     unit(ui, row.unit);
                     if is_edited && row.quantity != TokenQuantity::Edited {
-                        let before = figures.original(tokens, row.quantity);
-                        was(ui, at(&before, token).map(row.of), row.digits);
+                        let before = at(&figures.original(tokens, row.quantity), token);
+                        let is_changed = before != at(&now, token);
+                        was(ui, before.filter(|_| is_changed).map(row.of), row.digits);
                     }
                 } else {
                     spread_ui(

@@ -104,10 +104,11 @@ impl MixturePanel {
     }
 }
 
-pub(super) fn mixture_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut MixturePanel) {
+/// `tau`: the temperature that the model was trained with.
+pub(super) fn mixture_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut MixturePanel, tau: f32) {
     let tokens = section.tokens;
     let Some(mixture) = tokens.state.mixture(section.token) else {
-        free_token_ui(ui, section);
+        free_token_ui(ui, section, tau);
         return;
     };
     panel.update_rows(tokens, section.token);
@@ -134,14 +135,10 @@ pub(super) fn mixture_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut Mix
     add_row_ui(ui, panel, mixture);
 }
 
-/// A token that was moved off its mixture has no bars; says how to get some.
-fn free_token_ui(ui: &mut Ui, section: &mut Section<'_>) {
-    if section.tokens.space.codebook.size == 0 {
-        ui.weak("This model has no codebook: its tokens are free vectors. Edit their values below.");
-        return;
-    }
+/// A token of values alone has no bars; says how to get some.
+fn free_token_ui(ui: &mut Ui, section: &mut Section<'_>, tau: f32) {
     ui.weak(
-        "This token was moved off its mixture, so no codeword weights stand behind it. \
+        "No codeword weights stand behind this token: it was moved off its mixture, generated or imported as values. \
          Project it onto the hull of the codewords to get some again.",
     );
     ui.horizontal_wrapped(|ui| {
@@ -151,10 +148,7 @@ fn free_token_ui(ui: &mut Ui, section: &mut Section<'_>) {
         };
         action_button(ui, section, "Project onto hull", glossary::HULL, edit);
         if section.tokens.state.h_row(section.token).is_some() {
-            let edit = Edit::Temperature {
-                tokens,
-                tau: section.tokens.space.codebook.tau,
-            };
+            let edit = Edit::Temperature { tokens, tau };
             action_button(ui, section, "Encoder's mixture", glossary::MIXTURE, edit);
         }
     });

@@ -1,7 +1,9 @@
 //! The inspector: what the selected tokens are made of, and every way to change them by hand.
 
 mod actions;
+mod codewords;
 mod figures;
+mod gaussian;
 mod history;
 mod mixture;
 mod ranking;
@@ -17,8 +19,9 @@ use super::selection::Selection;
 use super::shown_tokens::{QuantityCache, ShownTokens, why_no_tokens};
 use super::theme;
 use crate::document::Workspace;
+use crate::latent::Bottleneck;
 use egui::{CollapsingHeader, RichText, Ui, vec2};
-use egui_plot::{AxisHints, GridInput, GridMark};
+use egui_plot::{AxisHints, GridInput, GridMark, Plot};
 
 /// What the inspector remembers between frames.
 #[derive(Default)]
@@ -27,6 +30,7 @@ pub struct Inspector {
     ask: HoverAsk,
     figures: QuantityCache,
     mixture: mixture::MixturePanel,
+    codewords: codewords::CodewordPanel,
     values: values::ValuePanel,
     actions: actions::ActionPanel,
 }
@@ -77,7 +81,7 @@ fn nothing_selected_ui(ui: &mut Ui, tokens: &ShownTokens, selection: &mut Select
     teach(
         ui,
         "No token selected",
-        "Click a token of the strip below the pictures to see the codewords behind it. \
+        "Click a token of the strip below the pictures to see what it is made of. \
          Shift+click takes a range, Ctrl+A all; arrow keys walk.",
     );
     ui.add_space(4.0);
@@ -106,6 +110,7 @@ fn selection_ui(
         ask,
         figures,
         mixture,
+        codewords,
         values,
         actions,
     } = inspector;
@@ -118,18 +123,29 @@ fn selection_ui(
         hand,
         ask,
     };
-    collapsing(ui, "Mixture", true, |ui| {
-        mixture::mixture_ui(ui, &mut section, mixture);
-    });
+    match &tokens.space.bottleneck {
+        Bottleneck::Soft(codebook) => collapsing(ui, "Mixture", true, |ui| {
+            mixture::mixture_ui(ui, &mut section, mixture, codebook.tau);
+        }),
+        Bottleneck::Hard(codebook) => collapsing(ui, "Codeword", true, |ui| {
+            codewords::codewords_ui(ui, &mut section, codewords, codebook);
+        }),
+        Bottleneck::Gaussian => collapsing(ui, "Distribution", true, |ui| {
+            gaussian::gaussian_ui(ui, &section);
+        }),
+        Bottleneck::Identity => {}
+    }
     collapsing(ui, "Change", true, |ui| {
         actions::actions_ui(ui, &mut section, actions);
     });
     collapsing(ui, "Values", true, |ui| {
         values::values_ui(ui, &mut section, values);
     });
-    collapsing(ui, "All weights, ranked", false, |ui| {
-        ranking::ranking_ui(ui, &section, mixture);
-    });
+    if tokens.space.mixing().is_some() {
+        collapsing(ui, "All weights, ranked", false, |ui| {
+            ranking::ranking_ui(ui, &section, mixture);
+        });
+    }
 }
 
 fn header_ui(ui: &mut Ui, tokens: &ShownTokens, selection: &Selection, token: usize) {
@@ -173,6 +189,19 @@ fn teach(ui: &mut Ui, title: &str, text: &str) {
     ui.label(RichText::new(title).heading());
     ui.add_space(2.0);
     ui.label(RichText::new(text).weak());
+}
+
+/// A plot that stays where it is, over whole numbers, with horizontal grid lines.
+fn still_plot<'a>(name: &str) -> Plot<'a> {
+    Plot::new(name)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_zoom(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .show_crosshair(false)
+        .show_grid([false, true])
+        .custom_x_axes(vec![counting_axis()])
 }
 
 /// A horizontal axis of whole numbers, labelled wherever they fit.

@@ -1,10 +1,10 @@
 //! The whole mixture, codewords ranked by weight: how fast it falls off says how soft the token is.
 
 use super::mixture::MixturePanel;
-use super::{Section, counting_axis, grid_marks};
+use super::{Section, grid_marks, still_plot};
 use crate::ui::theme;
 use egui::Ui;
-use egui_plot::{GridMark, HoverPosition, Line, Plot, PlotPoints};
+use egui_plot::{GridMark, HoverPosition, Line, PlotPoints};
 
 const HEIGHT: f32 = 132.0;
 /// More points than this are not told apart at the width of the panel.
@@ -42,18 +42,10 @@ pub(super) fn ranking_ui(ui: &mut Ui, section: &Section<'_>, panel: &mut Mixture
     let last = ranked.len() as f64;
     let quarter = (last / 4.0).max(1.0);
     let tallest = f64::from(ranked.first().map_or(1.0, |&(_, weight)| weight)).max(1e-3);
-    let plot = Plot::new("ranked weights")
+    let plot = still_plot("ranked weights")
         .height(HEIGHT)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_zoom(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .show_crosshair(false)
         .set_margin_fraction(egui::vec2(0.02, 0.06))
-        .show_grid([false, true])
         .y_axis_min_width(36.0)
-        .custom_x_axes(vec![counting_axis()])
         .x_grid_spacer(move |input| grid_marks(&input, quarter))
         .y_grid_spacer(move |input| grid_marks(&input, if is_logarithmic { 2.0 } else { tallest / 2.0 }))
         .y_axis_formatter(move |mark: GridMark, _| {

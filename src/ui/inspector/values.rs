@@ -1,6 +1,6 @@
 //! The token's D values as a plot: bars to drag up and down, the original behind them.
 
-use super::{Section, counting_axis, grid_marks};
+use super::{Section, grid_marks, still_plot};
 use crate::latent::Edit;
 use crate::ui::column::DENSE_ROW;
 use crate::ui::dial::Snap;
@@ -10,7 +10,7 @@ use crate::ui::shown_tokens::ShownTokens;
 use crate::ui::theme;
 use egui::{Color32, CursorIcon, DragValue, Response, Role, Sense, Stroke, Ui, WidgetInfo};
 use egui_plot::{
-    Bar, BarChart, HLine, HoverPosition, MarkerShape, Plot, PlotPoint, PlotPoints, PlotTransform, Points,
+    Bar, BarChart, HLine, HoverPosition, MarkerShape, PlotPoint, PlotPoints, PlotTransform, Points,
 };
 
 const HEIGHT: f32 = 150.0;
@@ -111,20 +111,12 @@ fn plot_ui(
         .map(|(dim, &value)| [dim as f64, f64::from(scale.sigma(value))])
         .collect();
     let hovered = now.to_vec();
-    let plot = Plot::new("token values")
+    let plot = still_plot("token values")
         .height(HEIGHT)
         .sense(Sense::click_and_drag())
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_zoom(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .show_crosshair(false)
-        .show_grid([false, true])
         .y_axis_min_width(24.0)
         .y_grid_spacer(|input| grid_marks(&input, if reach <= 4.0 { 1.0 } else { 2.0 }))
         .x_grid_spacer(|input| grid_marks(&input, if now.len() <= 64 { 8.0 } else { 16.0 }))
-        .custom_x_axes(vec![counting_axis()])
         .y_axis_formatter(|mark, _| format!("{:.0}σ", mark.value))
         .label_formatter(move |position| {
             let (HoverPosition::NearDataPoint { position, .. } | HoverPosition::Elsewhere { position }) =

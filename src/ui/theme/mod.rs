@@ -9,6 +9,7 @@ mod widgets;
 pub use colormap::{magnitude, segment, signed};
 pub use fonts::strong_family;
 pub use palette::{DARK, LIGHT, Palette, palette};
+pub(crate) use widgets::BADGE_PADDING;
 pub use widgets::{
     badge_ui, combo_caret, icon_button, labelled_icon_button, legend_signed_ui, legend_ui, muted,
     signed_gradient, strong,

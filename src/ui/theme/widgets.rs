@@ -3,8 +3,8 @@
 use super::{GRID, colormap, icon, palette, strong_family};
 use egui::style::WidgetVisuals;
 use egui::{
-    Align2, Button, Color32, Mesh, Rect, Response, RichText, Role, Sense, TextStyle, Ui, WidgetInfo, pos2,
-    vec2,
+    Align2, Button, Color32, Mesh, Rect, Response, RichText, Role, Sense, TextStyle, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
 };
 use std::fmt::Display;
 
@@ -38,6 +38,9 @@ fn named(response: Response, label: &str) -> Response {
     response.accessible_name(label)
 }
 
+/// Around the text of a badge, in points.
+pub(crate) const BADGE_PADDING: Vec2 = vec2(1.5 * GRID, 0.25 * GRID);
+
 /// A small pill, such as "preview".
 pub fn badge_ui(ui: &mut Ui, text: &str) -> Response {
     let colours = palette(ui.visuals());
@@ -45,10 +48,9 @@ pub fn badge_ui(ui: &mut Ui, text: &str) -> Response {
     let galley = ui
         .painter()
         .layout_no_wrap(text.to_owned(), TextStyle::Small.resolve(ui.style()), ink);
-    let padding = vec2(1.5 * GRID, 0.25 * GRID);
-    let (rect, response) = ui.allocate_exact_size(galley.size() + 2.0 * padding, Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(galley.size() + 2.0 * BADGE_PADDING, Sense::hover());
     ui.painter().rect_filled(rect, GRID, ground);
-    ui.painter().galley(rect.min + padding, galley, ink);
+    ui.painter().galley(rect.min + BADGE_PADDING, galley, ink);
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, text));
     response
 }

@@ -77,24 +77,26 @@ impl HullDistances {
 mod tests {
     use super::*;
     use crate::engine::SubjectId;
-    use crate::latent::{Codebook, LatentSpace, Mixture, Tokens};
+    use crate::latent::{Assignment, Bottleneck, Codebook, LatentSpace, Mixture, Tokens};
 
     /// Two tokens between two codewords, then moved: one stays on the line between them, one leaves it.
     fn tokens(rows: [[f32; 2]; 2], mixtures: [Option<f32>; 2]) -> ShownTokens {
         let codebook = Codebook::new(1, 2, 2, true, 0.1, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
-        let mixture = |weight: f32| Mixture {
-            segment: 0,
-            weights: vec![weight, 1.0 - weight].into(),
+        let mixture = |weight: f32| {
+            Assignment::Soft(Mixture {
+                segment: 0,
+                weights: vec![weight, 1.0 - weight].into(),
+            })
         };
         let state = Arc::new(LatentState {
             h: None,
             z: Tokens::new(2, 2, rows.concat()).unwrap(),
-            mixtures: mixtures.map(|weight| weight.map(mixture)).to_vec(),
+            assignments: mixtures.map(|weight| weight.map(mixture)).to_vec(),
         });
         let space = Arc::new(LatentSpace {
             token_count: 2,
             dim: 2,
-            codebook,
+            bottleneck: Bottleneck::Soft(codebook),
             mean: 0.0,
             std: 1.0,
         });

@@ -8,8 +8,8 @@ use egui::{Align, ComboBox, Layout, RichText, Sense, Slider, Ui, vec2};
 
 /// Below this width the mode buttons show icons only.
 const COMPACT_WIDTH: f32 = 560.0;
-/// Below this width the read-out leaves out the names of the layers.
-const COMPACT_READ_OUT: f32 = 640.0;
+/// With less width a layer the read-out leaves out their names.
+const READ_OUT_WIDTH: f32 = 214.0;
 /// Room that the legend of a heat map takes.
 const LEGEND_WIDTH: f32 = 180.0;
 /// One press of a zoom button or key.
@@ -95,7 +95,8 @@ impl Viewer {
 
     pub(super) fn footer_ui(&self, ui: &mut Ui, layers: &[Layer], shown: &Shown) {
         let row = vec2(ui.available_width(), theme::ROW_HEIGHT);
-        let compact = row.x < COMPACT_READ_OUT + if self.overlay.is_some() { LEGEND_WIDTH } else { 0.0 };
+        let legend = if self.overlay.is_some() { LEGEND_WIDTH } else { 0.0 };
+        let compact = row.x < READ_OUT_WIDTH * layers.len().max(3) as f32 + legend;
         ui.allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
             ui.set_min_size(row);
             ui.spacing_mut().item_spacing.x = 3.0 * theme::GRID;

@@ -7,6 +7,9 @@ const MAX_SCALE: f32 = 64.0;
 /// Smallest zoom as a part of the one that fits.
 const MIN_OF_FIT: f32 = 0.25;
 
+/// How much larger pictures must become for standing in more rows.
+const WORTH_A_ROW: f32 = 1.15;
+
 /// How much of the picture is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) enum Zoom {
@@ -60,6 +63,16 @@ impl Cell {
 }
 
 impl View {
+    /// Keeps the part of the picture that is shown when one of `before` columns is replaced by one of `after`.
+    pub(super) fn keep_part(&mut self, before: f32, after: f32) {
+        if let Zoom::Scale(scale) = &mut self.zoom
+            && before > 0.0
+            && after > 0.0
+        {
+            *scale *= before / after;
+        }
+    }
+
     /// Shows the whole picture.
     pub(super) fn fit(&mut self) {
         *self = Self::default();
@@ -144,17 +157,23 @@ pub(super) fn pixel_at(unit: Pos2, columns: u32, rows: u32) -> Option<(u32, u32)
 }
 
 /// The number of columns (of `count` equal cells with `gap` points between) that shows a picture of this aspect
-/// (width / height) largest in `area`; each cell loses `head` points of height to its captions.
+/// (width / height) largest in `area`; each cell loses `head` points of height to its captions. Pictures beside each
+/// other are easier to compare, so more rows have to gain [`WORTH_A_ROW`] over fewer.
 pub(super) fn best_columns(area: Vec2, count: usize, aspect: f32, gap: f32, head: f32) -> usize {
     let width_with = |columns: usize| {
         let cell = cell_size(area, count, columns, gap);
         cell.x.min((cell.y - head).max(0.0) * aspect)
     };
-    // More columns win a tie: pictures beside each other are easier to compare.
-    (1..=count.max(1))
-        .rev()
-        .max_by(|a, b| width_with(*a).total_cmp(&width_with(*b)).then(a.cmp(b)))
-        .unwrap_or(1)
+    let mut best = (count.max(1), width_with(count.max(1)));
+    for rows in 2..=count {
+        // As even as can be: five are three and two, not four and one.
+        let columns = count.div_ceil(rows);
+        let width = width_with(columns);
+        if width > WORTH_A_ROW * best.1 {
+            best = (columns, width);
+        }
+    }
+    best.0
 }
 
 /// Size of each of `count` equal cells in `columns` columns.
@@ -201,6 +220,23 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_of_another_size_shows_the_same_part() {
+        let (small, large) = (
+            cell(300.0, 200.0, 64.0, 64.0, 1.0),
+            cell(300.0, 200.0, 256.0, 256.0, 1.0),
+        );
+        let mut view = View::default();
+        view.zoom_to(&small, 8.0, pos2(100.0, 100.0));
+        let before = view.picture_rect(&small);
+        view.keep_part(64.0, 256.0);
+        assert_eq!(view.scale(&large), 2.0);
+        assert_eq!(view.picture_rect(&large), before);
+        let mut fit = View::default();
+        fit.keep_part(64.0, 256.0);
+        assert!(fit.is_fit());
+    }
+
+    #[test]
     fn one_to_one_is_one_screen_pixel_per_picture_pixel() {
         let cell = cell(300.0, 200.0, 256.0, 256.0, 2.0);
         let mut view = View::default();
@@ -222,6 +258,13 @@ mod tests {
     fn cells_stand_beside_each_other_when_wide_and_below_when_tall() {
         assert_eq!(best_columns(vec2(900.0, 300.0), 3, 1.0, 8.0, 40.0), 3);
         assert_eq!(best_columns(vec2(300.0, 1000.0), 3, 1.0, 8.0, 40.0), 1);
+        assert_eq!(
+            best_columns(vec2(720.0, 570.0), 3, 1.0, 8.0, 40.0),
+            3,
+            "two rows would gain 5 points only"
+        );
+        assert_eq!(best_columns(vec2(720.0, 700.0), 3, 1.0, 8.0, 40.0), 2);
+        assert_eq!(best_columns(vec2(832.0, 470.0), 5, 1.0, 8.0, 40.0), 3);
         let area = Rect::from_min_size(Pos2::ZERO, vec2(316.0, 100.0));
         let cells = cell_rects(area, 3, 3, 8.0);
         assert_eq!(

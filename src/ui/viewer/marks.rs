@@ -11,7 +11,7 @@ use egui::{
 
 /// Name above a picture and caption below, each, in points.
 pub(super) const LABEL_HEIGHT: f32 = 5.0 * theme::GRID;
-/// Labels get at least this width where the area has it, in points.
+/// Labels of two layers get at least this width where the area has it, in points.
 const MIN_LABEL_WIDTH: f32 = 80.0 * theme::GRID;
 /// From this size on, in points, a pixel is framed and not only pointed at.
 const FRAMED_PIXEL: f32 = 6.0;
@@ -34,9 +34,10 @@ impl Strips {
         }
     }
 
-    /// From the picture's left edge to the end of the area, further to the left where labels need it.
-    fn from_left(area: Rect, place: Rect) -> Self {
-        let left = place.left().min(area.right() - MIN_LABEL_WIDTH).max(area.left());
+    /// From the picture's left edge to the end of the area; further to the left where labels `width` wide would not
+    /// fit otherwise.
+    fn from_left(area: Rect, place: Rect, width: f32) -> Self {
+        let left = place.left().min(area.right() - width).max(area.left());
         Self::over(area, Rangef::new(left, area.right()))
     }
 
@@ -50,7 +51,7 @@ impl Strips {
 
 /// Name and caption of one layer. `area` holds the labels too, the whole picture lies at `place`.
 pub(super) fn layer_labels_ui(ui: &mut Ui, area: Rect, place: Rect, layer: &Layer) {
-    let strips = Strips::from_left(area, place);
+    let strips = Strips::from_left(area, place, layer_width(ui, layer));
     strip_ui(ui, strips.above, left(), |ui| name_ui(ui, layer));
     strip_ui(ui, strips.below, left(), |ui| caption_ui(ui, &layer.caption));
 }
@@ -77,7 +78,7 @@ pub(super) fn difference_labels_ui(
     b: &Layer,
     scale: DifferenceScale,
 ) {
-    let strips = Strips::from_left(area, place);
+    let strips = Strips::from_left(area, place, MIN_LABEL_WIDTH);
     let terms = format!("{} − {}", b.name, a.name);
     let name = if scale.signed { terms } else { format!("|{terms}|") };
     strip_ui(ui, strips.above, left(), |ui| {
@@ -112,6 +113,26 @@ fn halves(rect: Rect) -> [Rect; 2] {
 
 fn strip_ui(ui: &mut Ui, rect: Rect, layout: Layout, add_contents: impl FnOnce(&mut Ui)) {
     ui.scope_builder(UiBuilder::new().max_rect(rect).layout(layout), add_contents);
+}
+
+/// What name, badge and caption of a layer need.
+fn layer_width(ui: &Ui, layer: &Layer) -> f32 {
+    let width = |text: &str, font: FontId| {
+        let galley = ui
+            .painter()
+            .layout_no_wrap(text.to_owned(), font, Color32::PLACEHOLDER);
+        galley.size().x
+    };
+    let body = FontId::new(TextStyle::Body.resolve(ui.style()).size, theme::strong_family());
+    let small = TextStyle::Small.resolve(ui.style());
+    let badge = layer.badge.as_deref().map_or(0.0, |badge| {
+        width(badge, small.clone()) + ui.spacing().item_spacing.x + theme::BADGE_PADDING.x * 2.0
+    });
+    // A point more than measured, so that rounding cuts nothing off.
+    (width(&layer.name, body) + badge)
+        .max(width(&layer.caption, small))
+        .ceil()
+        + 1.0
 }
 
 fn name_ui(ui: &mut Ui, layer: &Layer) {
@@ -177,4 +198,23 @@ pub(super) fn empty_ui(ui: &mut Ui, cell: Rect, id_salt: impl egui::AsIdSalt, te
     painter.galley(text_top, galley, colours.muted);
     let response = ui.interact(text_rect, ui.scope_id().with(id_salt), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Label, true, text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_over_the_left_edge_of_its_picture() {
+        let area = Rect::from_min_max(pos2(0.0, 0.0), pos2(300.0, 200.0));
+        let place = Rect::from_min_max(pos2(70.0, 20.0), pos2(230.0, 180.0));
+        assert_eq!(Strips::from_left(area, place, 90.0).above.left(), 70.0);
+        assert_eq!(
+            Strips::from_left(area, place, 250.0).below.left(),
+            50.0,
+            "what is longer begins further left"
+        );
+        let magnified = place.expand(200.0);
+        assert_eq!(Strips::from_left(area, magnified, 90.0).above.left(), 0.0);
+    }
 }

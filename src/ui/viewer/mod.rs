@@ -57,6 +57,8 @@ pub struct Viewer {
     /// has pixels or as any square grid has cells. A map of another size is not shown.
     pub overlay: Option<Arc<Vec<f32>>>,
     view: geometry::View,
+    /// Columns of the picture that gave the shape last; 0 before the first.
+    columns: f32,
     /// A zoom asked for between two frames.
     asked_zoom: Option<panes::ZoomRequest>,
     /// Where the divider stands, 0..1 of the visible part of the pictures.
@@ -76,6 +78,7 @@ impl Default for Viewer {
             mode: CompareMode::default(),
             overlay: None,
             view: geometry::View::default(),
+            columns: 0.0,
             asked_zoom: None,
             wipe: 0.5,
             is_flipped: true,

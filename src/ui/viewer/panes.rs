@@ -78,6 +78,10 @@ impl Viewer {
         // Pictures of all layers share one place; the first one gives its shape.
         let reference = layers.iter().find_map(|layer| layer.picture.as_deref());
         let picture = reference.map_or(vec2(1.0, 1.0), |of| vec2(of.width() as f32, of.height() as f32));
+        if reference.is_some() && self.columns != picture.x {
+            self.view.keep_part(self.columns, picture.x);
+            self.columns = picture.x;
+        }
         let columns = geometry::best_columns(
             area.size(),
             panes.len(),
