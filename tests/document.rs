@@ -74,6 +74,7 @@ impl Bench {
             shipped_models: None,
             installed_models: data.join("models"),
             samples: None,
+            hub: softscope::hub::Settings::offline_in(data.join("hub")),
             data,
         };
         let workspace = Workspace::new(Engine::start(OPTIONS, || {}), places, || {});
@@ -335,6 +336,7 @@ fn the_recipe_gives_the_same_bytes_outside_the_window() {
         state: &state,
         recipe: &recipe,
         name: "photo1.png",
+        generation: None,
     };
     assert!(edited_png(&edited).unwrap() == exported, "the bytes differ");
     assert!(

@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)] // a test stops at the first surprise
 
+mod support;
+
 use softscope::engine::{
-    Control, DecodeJob, Decoded, Encoded, Engine, EngineError, Event, NoControl, Precision, Request,
-    RunOptions, Runner, Stamp, SubjectId, ViewId,
+    Control, DecodeJob, Decoded, Encoded, Engine, EngineError, Event, NoControl, Precision, ReconstructJob,
+    Reconstructed, Request, RunOptions, Runner, Stamp, SubjectId, ViewId,
 };
 use softscope::latent::{Edit, LatentState};
-use softscope::picture::{Planar, Rgb8};
+use softscope::picture::{self, Fit, Planar, Rgb8};
 use softscope::tokenizer::ModelFiles;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use support::fixtures;
 
 /// The model that ships, else the one the figures were made with; a test without either says so and passes.
 fn model_files() -> Option<ModelFiles> {
@@ -132,12 +135,13 @@ fn an_encoded_picture_has_its_mixtures_reconstruction_and_metrics() {
         return;
     };
     let state = &encoded.state;
-    assert_eq!(state.mixtures.len(), state.z.count);
+    assert_eq!(state.assignments.len(), state.z.count);
     assert_eq!(
         state.h.as_ref().map(|h| (h.count, h.dim)),
         Some((state.z.count, state.z.dim))
     );
-    for mixture in state.mixtures.iter().flatten() {
+    for token in 0..state.z.count {
+        let mixture = state.mixture(token).unwrap();
         let sum: f32 = mixture.weights.iter().sum();
         assert!((sum - 1.0).abs() < 1e-4, "weights sum to {sum}");
     }
@@ -447,4 +451,79 @@ fn a_model_that_is_not_there_is_a_message_and_keeps_the_old_one() {
     };
     assert!(message.contains("nowhere"), "{message}");
     opened.decode(&[]);
+}
+
+/// A small model that comes with the sources, copied to where it may be changed.
+fn small_model() -> (tempfile::TempDir, ModelFiles) {
+    let folder = tempfile::tempdir().unwrap();
+    fixtures::write_model(&fixtures::folder("a3_softvq_nol2"), folder.path());
+    let files = ModelFiles::locate(folder.path()).unwrap();
+    (folder, files)
+}
+
+fn reconstruct(engine: &Engine, model: &ModelFiles) -> Arc<Reconstructed> {
+    let job = ReconstructJob {
+        model: model.clone(),
+        picture: Arc::new(synthetic(100)),
+        fit: Fit::Crop,
+    };
+    engine.submit(Request::Reconstruct { view: ViewId(0), job });
+    loop {
+        match engine.wait() {
+            Some(Event::Reconstructed { reconstructed, .. }) => return reconstructed,
+            Some(Event::ModelLeft(_)) => {}
+            other => panic!("no reconstruction: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_reconstruction_is_what_the_model_itself_makes() {
+    let (_folder, files) = small_model();
+    let engine = Engine::start(options(), || {});
+    let done = reconstruct(&engine, &files);
+    let runner = Runner::open(&files, &options(), &NoControl).unwrap();
+    let crop = picture::fit(&synthetic(100), runner.info().args.image_size as u32, Fit::Crop);
+    assert_eq!(*done.crop, crop);
+    let state = runner
+        .encode(&[Planar::from_rgb8(&crop)], &NoControl)
+        .unwrap()
+        .remove(0);
+    let decoded = runner
+        .decode(&[&state.z], &NoControl)
+        .unwrap()
+        .remove(0)
+        .to_rgb8();
+    assert_eq!(*done.encoded.reconstruction, decoded);
+    assert_eq!(done.model.hash, runner.info().hash);
+    let weight_bytes = done.model.parameter_count as u64 * 4;
+    assert_eq!(done.model.weight_bytes, weight_bytes, "f32");
+}
+
+#[test]
+fn a_model_whose_file_changed_is_read_anew() {
+    let (_folder, files) = small_model();
+    let engine = Engine::start(options(), || {});
+    let before = reconstruct(&engine, &files);
+    assert_eq!(reconstruct(&engine, &files).model.hash, before.model.hash);
+
+    // Another value in the last tensor; the length changes too, so that no clock has to tell.
+    let mut bytes = std::fs::read(&files.weights).unwrap();
+    let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    *bytes.last_mut().unwrap() ^= 0x40;
+    let padded = header + 8;
+    bytes.splice(8 + header..8 + header, [b' '; 8]);
+    bytes[..8].copy_from_slice(&(padded as u64).to_le_bytes());
+    std::fs::write(&files.weights, bytes).unwrap();
+
+    let after = reconstruct(&engine, &files);
+    assert_ne!(after.model.hash, before.model.hash);
+    std::fs::remove_file(&files.weights).unwrap();
+    engine.submit(Request::LoadModel(files));
+    let failed = std::iter::from_fn(|| engine.wait()).find_map(|event| match event {
+        Event::Failed { message, .. } => Some(message),
+        _ => None,
+    });
+    let message = failed.expect("a file that is gone is not served from memory");
+    assert!(message.contains("model.safetensors"), "{message}");
 }

@@ -1,38 +1,46 @@
-//! SiT network and samplers against the reference's numbers.
+//! Generators and samplers against the reference's numbers.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)] // a test stops at the first surprise
 
 use candle_core::{DType, Device, Tensor};
-use softscope::generator::{GeneratorError, Guidance, Path, Sit, SitArgs, Solver, sample};
+use serde_json::{Value, json};
+use softscope::generator::{
+    Diffusion, Generator, GeneratorArgs, GeneratorClass, GeneratorError, Guidance, Noise, Original, Path,
+    Sampler, Settings, Solver, Start,
+};
+use softscope::tokenizer::ModelFiles;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 struct Golden {
-    sit: Sit,
+    generator: Generator,
     io: HashMap<String, Tensor>,
-    sampler: serde_json::Value,
+    meta: Value,
 }
 
-fn golden(set: &str) -> Option<Golden> {
+fn folder(set: &str) -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let places = [
         root.join("../shared/goldens/gen").join(set),
         root.join("tests/fixtures/goldens").join(set),
     ];
-    let Some(folder) = places.into_iter().find(|place| place.is_dir()) else {
+    let found = places.into_iter().find(|place| place.is_dir());
+    if found.is_none() {
         eprintln!("SKIPPED: no golden set {set} beside this checkout; its figures were NOT checked");
-        return None;
-    };
-    let json = |file: &str| -> serde_json::Value {
-        serde_json::from_slice(&std::fs::read(folder.join(file)).unwrap()).unwrap()
-    };
-    let load = |file: &str| candle_core::safetensors::load(folder.join(file), &Device::Cpu).unwrap();
-    let args: SitArgs = serde_json::from_value(json("config.json")).unwrap();
-    let sit = Sit::from_tensors(args, &load("model.safetensors"), &Device::Cpu).unwrap();
+    }
+    found
+}
+
+fn load(files: &ModelFiles) -> Result<Generator, GeneratorError> {
+    Generator::load(files, &Device::Cpu, DType::F32, &mut |_, _| true)
+}
+
+fn golden(set: &str) -> Option<Golden> {
+    let folder = folder(set)?;
     Some(Golden {
-        sit,
-        io: load("io.safetensors"),
-        sampler: json("meta.json")["sampler"].clone(),
+        generator: load(&ModelFiles::locate(&folder).unwrap()).unwrap(),
+        io: candle_core::safetensors::load(folder.join("io.safetensors"), &Device::Cpu).unwrap(),
+        meta: serde_json::from_slice(&std::fs::read(folder.join("meta.json")).unwrap()).unwrap(),
     })
 }
 
@@ -62,16 +70,55 @@ fn labels(golden: &Golden, key: &str) -> Tensor {
     golden.io[key].to_dtype(DType::U32).unwrap()
 }
 
+fn close(found: &[f64], expected: &Tensor, limit: f64, what: &str) {
+    let found = Tensor::from_vec(found.to_vec(), expected.dims(), &Device::Cpu).unwrap();
+    let error = relative_error(&found, expected);
+    eprintln!("{what}: {error:.1e}");
+    assert!(error < limit, "{what} is off by {error:e}");
+}
+
+/// The stored start and draws of the first `batch` pictures.
+fn given(golden: &Golden, noise: &str, batch: usize) -> Noise {
+    let first = |tensor: &Tensor| -> Vec<f32> {
+        let part = tensor.narrow(0, 0, batch).unwrap();
+        part.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let draws = &golden.io[noise];
+    Noise::Given {
+        start: first(&golden.io["sample.z0"]),
+        draws: (0..draws.dim(0).unwrap())
+            .map(|index| first(&draws.get(index).unwrap()))
+            .collect(),
+    }
+}
+
+fn first_labels(golden: &Golden, batch: usize) -> Vec<u32> {
+    labels(golden, "sample.y")
+        .narrow(0, 0, batch)
+        .unwrap()
+        .to_vec1()
+        .unwrap()
+}
+
+fn run(golden: &Golden, settings: Settings, start: Start) -> Vec<f64> {
+    let mut sampler = Sampler::new(&golden.generator, settings, start).unwrap();
+    while !sampler.is_finished() {
+        sampler.step(&golden.generator, &mut || true).unwrap();
+    }
+    assert_eq!(sampler.state(), sampler.estimate());
+    sampler.state().to_vec()
+}
+
 #[test]
 fn network_output_matches_the_reference() {
-    for set in ["c1_sit_1d", "c2_sit_1d_qknorm", "c3_sit_2d"] {
+    for set in ["c1_sit_1d", "c2_sit_1d_qknorm", "c3_sit_2d", "c4_dit_1d"] {
         let Some(golden) = golden(set) else { continue };
+        let t = golden.io["t"].to_dtype(DType::F32).unwrap();
         let out = golden
-            .sit
-            .forward(&golden.io["x"], &golden.io["t"], &labels(&golden, "y"))
+            .generator
+            .forward(&golden.io["x"], &t, &labels(&golden, "y"))
             .unwrap();
-        let error = relative_error(&out, &golden.io["out"]);
-        assert!(error < 2e-5, "{set}: output off by {error:e}");
+        close(&values(&out), &golden.io["out"], 2e-5, set);
     }
 }
 
@@ -79,7 +126,7 @@ fn network_output_matches_the_reference() {
 fn samplers_end_where_the_reference_ends() {
     for set in ["c1_sit_1d", "c2_sit_1d_qknorm"] {
         let Some(golden) = golden(set) else { continue };
-        let number = |key: &str| golden.sampler[key].as_f64().unwrap();
+        let number = |key: &str| golden.meta["sampler"][key].as_f64().unwrap();
         let guided = Guidance {
             scale: number("cfg_scale"),
             low: number("guidance_low"),
@@ -91,33 +138,160 @@ fn samplers_end_where_the_reference_ends() {
             high: 0.8,
             ..guided
         };
-        for (run, guidance, solver) in [
-            ("ode_nocfg", plain, Solver::Euler),
-            ("ode_cfg", guided, Solver::Euler),
-            ("ode_heun_cfg", interval, Solver::Heun),
-            ("sde_linear_nocfg", plain, Solver::Sde(Path::Linear)),
-            ("sde_linear_cfg", guided, Solver::Sde(Path::Linear)),
-            ("sde_cosine_cfg", guided, Solver::Sde(Path::Cosine)),
+        for (name, guidance, solver, path) in [
+            ("ode_nocfg", plain, Solver::Euler, Path::Linear),
+            ("ode_cfg", guided, Solver::Euler, Path::Linear),
+            ("ode_heun_cfg", interval, Solver::Heun, Path::Linear),
+            ("sde_linear_nocfg", plain, Solver::Sde, Path::Linear),
+            ("sde_linear_cfg", guided, Solver::Sde, Path::Linear),
+            ("sde_cosine_cfg", guided, Solver::Sde, Path::Cosine),
         ] {
-            let draws = &golden.io["sample.sde_noise"];
-            let mut steps_seen = 0;
-            let end = sample(
-                &golden.sit,
-                &golden.io["sample.z0"],
-                &labels(&golden, "sample.y"),
-                number("num_steps") as usize,
-                guidance,
+            let settings = Settings {
                 solver,
-                &mut |i| Ok(draws.get(i)?),
-                &mut |step| {
-                    steps_seen = step.done;
-                    true
-                },
-            )
-            .unwrap();
-            assert_eq!(steps_seen, number("num_steps") as usize);
-            let error = relative_error(&end, &golden.io[&format!("sample.{run}.final_f64")]);
-            assert!(error < 1e-4, "{set} {run}: end point off by {error:e}");
+                path,
+                steps: number("num_steps") as usize,
+                guidance,
+            };
+            let start = Start {
+                labels: first_labels(&golden, 2),
+                noise: given(&golden, "sample.sde_noise", 2),
+                original: None,
+            };
+            let end = run(&golden, settings, start);
+            close(
+                &end,
+                &golden.io[&format!("sample.{name}.final_f64")],
+                1e-4,
+                &format!("{set} {name}"),
+            );
+        }
+    }
+}
+
+#[test]
+fn diffusion_tables_match_the_reference() {
+    let Some(golden) = golden("c4_dit_1d") else { return };
+    for (name, path) in [("linear", Path::Linear), ("cosine", Path::Cosine)] {
+        for steps in [6, 250] {
+            let process = Diffusion::new(path, steps);
+            let map: Vec<f64> = process.timestep_map.iter().map(|step| *step as f64).collect();
+            for (table, found) in [
+                ("timestep_map", &map),
+                ("betas", &process.betas),
+                ("alphas_cumprod", &process.alphas_cumprod),
+                (
+                    "posterior_log_variance_clipped",
+                    &process.posterior_log_variance_clipped,
+                ),
+                ("posterior_mean_coef1", &process.posterior_mean_coef1),
+                ("posterior_mean_coef2", &process.posterior_mean_coef2),
+            ] {
+                let key = format!("sched.{name}{steps}.{table}");
+                if let Some(expected) = golden.io.get(&key) {
+                    close(found, expected, 1e-12, &key);
+                }
+            }
+        }
+    }
+}
+
+fn dit_settings(golden: &Golden, path: Path) -> Settings {
+    Settings {
+        solver: Solver::Ddpm,
+        path,
+        steps: golden.meta["num_steps"].as_u64().unwrap() as usize,
+        guidance: Guidance {
+            scale: golden.meta["cfg_scale"].as_f64().unwrap(),
+            ..Guidance::default()
+        },
+    }
+}
+
+#[test]
+fn ancestral_sampling_follows_the_reference_step_by_step() {
+    let Some(golden) = golden("c4_dit_1d") else { return };
+    for (name, path) in [("linear", Path::Linear), ("cosine", Path::Cosine)] {
+        let settings = dit_settings(&golden, path);
+        let start = Start {
+            labels: first_labels(&golden, 2),
+            noise: given(&golden, "sample.noise", 2),
+            original: None,
+        };
+        let mut sampler = Sampler::new(&golden.generator, settings, start).unwrap();
+        let trajectory = &golden.io[&format!("sample.{name}.traj")];
+        for step in 0..settings.steps {
+            sampler.step(&golden.generator, &mut || true).unwrap();
+            close(
+                sampler.state(),
+                &trajectory.get(step).unwrap(),
+                1e-4,
+                &format!("{name} step {step}"),
+            );
+            if step == 0 {
+                let data = &golden.io[&format!("sample.{name}.first_step.pred_xstart")];
+                close(sampler.estimate(), data, 1e-4, "the data seen behind the noise");
+            }
+        }
+        assert!(sampler.is_finished());
+    }
+}
+
+/// A doubled batch's output with guided noise, as [B, L, 2 D] rows of (noise, range) of the conditional half.
+fn guided_output(golden: &Golden, x: &Tensor, t: usize, y: &str, scale: f64) -> Vec<f64> {
+    let half = x.narrow(0, 0, 2).unwrap();
+    let x = Tensor::cat(&[&half, &half], 0).unwrap();
+    let times = Tensor::full(t as f32, 4, &Device::Cpu).unwrap();
+    let out = values(&golden.generator.forward(&x, &times, &labels(golden, y)).unwrap());
+    let (cond, uncond) = out.split_at(out.len() / 2);
+    let width = 2 * x.dim(2).unwrap();
+    (cond.iter().zip(uncond).enumerate())
+        .map(|(index, (cond, uncond))| {
+            if index % width < width / 2 {
+                uncond + scale * (cond - uncond)
+            } else {
+                *cond
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn guided_noise_and_posteriors_match_the_reference() {
+    let Some(golden) = golden("c4_dit_1d") else { return };
+    let scale = golden.meta["cfg_scale"].as_f64().unwrap();
+    let t = values(&golden.io["cfg.t"])[0] as usize;
+    let expected = golden.io["cfg.out"].narrow(0, 0, 2).unwrap();
+    close(
+        &guided_output(&golden, &golden.io["x"], t, "y", scale),
+        &expected,
+        5e-5,
+        "cfg.out",
+    );
+
+    let z0 = &golden.io["sample.z0"];
+    let state = values(&z0.narrow(0, 0, 2).unwrap());
+    let width = z0.dim(2).unwrap();
+    for (name, path) in [("linear", Path::Linear), ("cosine", Path::Cosine)] {
+        let process = Diffusion::new(path, 6);
+        for (place, index) in [("first_step", 5), ("step_index0", 0), ("step_index2", 2)] {
+            let step = process.step(index).unwrap();
+            let out = guided_output(&golden, z0, step.timestep, "sample.y", scale);
+            let found: Vec<_> = (state.iter().enumerate())
+                .map(|(index, state)| {
+                    let row = (index / width) * 2 * width + index % width;
+                    step.posterior(*state, out[row], out[row + width])
+                })
+                .collect();
+            let column =
+                |of: fn(&softscope::generator::Posterior) -> f64| found.iter().map(of).collect::<Vec<_>>();
+            for (figure, found) in [
+                ("mean", column(|posterior| posterior.mean)),
+                ("log_variance", column(|posterior| posterior.log_variance)),
+                ("pred_xstart", column(|posterior| posterior.data)),
+            ] {
+                let key = format!("sample.{name}.{place}.{figure}");
+                close(&found, &golden.io[&key], 1e-4, &key);
+            }
         }
     }
 }
@@ -142,47 +316,369 @@ fn score_follows_from_velocity() {
     }
 }
 
-#[test]
-fn a_run_can_be_ended_by_its_observer() {
-    let Some(golden) = golden("c2_sit_1d_qknorm") else {
-        return;
+/// A small SiT of random weights: 5 classes, 4 tokens of 2 values.
+fn small(changes: &Value) -> (GeneratorArgs, HashMap<String, Tensor>) {
+    let mut config = json!({
+        "input_size": 4, "in_channels": 2, "hidden_size": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 2.0,
+        "num_classes": 5,
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    let args: GeneratorArgs = serde_json::from_value(config).unwrap();
+    let outputs = if args.learn_sigma.is_some() { 4 } else { 2 };
+    let rows = 5 + usize::from(args.class_dropout_prob > 0.0);
+    let mut shapes = vec![
+        ("pos_embed".to_owned(), vec![1, 4, 8]),
+        ("y_embedder.embedding_table.weight".to_owned(), vec![rows, 8]),
+    ];
+    let mut linear = |name: &str, outputs: usize, inputs: usize| {
+        shapes.push((format!("{name}.weight"), vec![outputs, inputs]));
+        shapes.push((format!("{name}.bias"), vec![outputs]));
     };
-    let ended = sample(
-        &golden.sit,
-        &golden.io["sample.z0"],
-        &labels(&golden, "sample.y"),
-        6,
-        Guidance {
-            scale: 1.0,
-            low: 0.0,
-            high: 1.0,
+    linear("x_embedder", 8, 2);
+    linear("t_embedder.mlp.0", 8, 256);
+    linear("t_embedder.mlp.2", 8, 8);
+    for block in 0..2 {
+        linear(&format!("blocks.{block}.attn.qkv"), 24, 8);
+        linear(&format!("blocks.{block}.attn.proj"), 8, 8);
+        linear(&format!("blocks.{block}.mlp.fc1"), 16, 8);
+        linear(&format!("blocks.{block}.mlp.fc2"), 8, 16);
+        linear(&format!("blocks.{block}.adaLN_modulation.1"), 48, 8);
+    }
+    linear("final_layer.linear", outputs, 8);
+    linear("final_layer.adaLN_modulation.1", 16, 8);
+    let tensors = shapes
+        .into_iter()
+        .enumerate()
+        .map(|(index, (key, shape))| {
+            let count: usize = shape.iter().product();
+            let values: Vec<f32> = (0..count)
+                .map(|i| ((i * 37 + index * 11) % 17) as f32 / 20.0 - 0.4)
+                .collect();
+            (key, Tensor::from_vec(values, shape, &Device::Cpu).unwrap())
+        })
+        .collect();
+    (args, tensors)
+}
+
+fn small_generator(changes: &Value) -> Generator {
+    let (args, tensors) = small(changes);
+    Generator::from_tensors(args, &tensors, &Device::Cpu).unwrap()
+}
+
+fn settings(solver: Solver, steps: usize, scale: f64) -> Settings {
+    Settings {
+        solver,
+        path: Path::Linear,
+        steps,
+        guidance: Guidance {
+            scale,
+            ..Guidance::default()
         },
-        Solver::Euler,
-        &mut |_| unreachable!("an ODE draws no noise"),
-        &mut |step| step.done < 2,
-    );
-    assert!(matches!(ended, Err(GeneratorError::Cancelled)));
+    }
+}
+
+fn from_seed(label: u32, seed: u64, original: Option<Original>) -> Start {
+    Start {
+        labels: vec![label],
+        noise: Noise::Seeds(vec![seed]),
+        original,
+    }
+}
+
+fn finish(generator: &Generator, settings: Settings, start: Start) -> Vec<f64> {
+    let mut sampler = Sampler::new(generator, settings, start).unwrap();
+    while !sampler.is_finished() {
+        sampler.step(generator, &mut || true).unwrap();
+    }
+    sampler.state().to_vec()
+}
+
+const EVERY_SOLVER: [Solver; 4] = [Solver::Euler, Solver::Heun, Solver::Sde, Solver::Ddpm];
+
+fn generator_for(solver: Solver) -> Generator {
+    match solver.class() {
+        GeneratorClass::Sit => small_generator(&json!({})),
+        GeneratorClass::Dit => small_generator(&json!({"learn_sigma": true})),
+    }
 }
 
 #[test]
-fn every_missing_key_is_named() {
-    let args = SitArgs {
-        input_size: 4,
-        in_channels: 2,
-        patch_size: 1,
-        hidden_size: 8,
-        depth: 1,
-        num_heads: 2,
-        mlp_ratio: 4.0,
-        num_classes: 3,
-        class_dropout_prob: 0.1,
-        qk_norm: false,
-        vae_1d: true,
+fn an_interrupted_step_goes_on_where_it_stopped() {
+    for solver in EVERY_SOLVER {
+        let generator = generator_for(solver);
+        let whole = finish(&generator, settings(solver, 3, 2.0), from_seed(1, 5, None));
+        let mut sampler = Sampler::new(&generator, settings(solver, 3, 2.0), from_seed(1, 5, None)).unwrap();
+        let (mut interruptions, mut asked) = (0, 0);
+        while !sampler.is_finished() {
+            // Every other question is answered with no: each block needs two attempts.
+            match sampler.step(&generator, &mut || {
+                asked += 1;
+                asked % 2 == 0
+            }) {
+                Ok(()) => {}
+                Err(GeneratorError::Cancelled) => interruptions += 1,
+                Err(error) => panic!("{error}"),
+            }
+            assert!(interruptions < 100);
+        }
+        let evaluations = if solver == Solver::Heun { 5 } else { 3 };
+        assert_eq!(
+            interruptions,
+            2 * evaluations,
+            "{solver:?}: no block is computed twice"
+        );
+        assert_eq!(sampler.state(), whole, "{solver:?}");
+    }
+}
+
+#[test]
+fn held_tokens_come_out_exactly_and_the_others_change() {
+    for solver in EVERY_SOLVER {
+        let generator = generator_for(solver);
+        let data: Vec<f64> = (0..8).map(|value| f64::from(value) / 10.0 - 0.33).collect();
+        let original = Original {
+            data: data.clone(),
+            t: 1.0,
+            held: vec![0, 3],
+        };
+        let end = finish(
+            &generator,
+            settings(solver, 4, 1.5),
+            from_seed(0, 9, Some(original)),
+        );
+        assert_eq!(end[..2], data[..2], "{solver:?}");
+        assert_eq!(end[6..], data[6..], "{solver:?}");
+        assert_ne!(end[2..6], data[2..6], "{solver:?}");
+        let free = finish(&generator, settings(solver, 4, 1.5), from_seed(0, 9, None));
+        assert_ne!(end[2..6], free[2..6], "{solver:?}: held tokens shape the others");
+    }
+}
+
+#[test]
+fn varying_changes_more_the_more_noise_it_starts_from() {
+    for solver in EVERY_SOLVER {
+        let generator = generator_for(solver);
+        let data = vec![0.5; 8];
+        let distance = |t: f64| -> f64 {
+            let original = Original {
+                data: data.clone(),
+                t,
+                held: Vec::new(),
+            };
+            let end = finish(
+                &generator,
+                settings(solver, 50, 1.0),
+                from_seed(2, 3, Some(original)),
+            );
+            end.iter()
+                .zip(&data)
+                .map(|(a, b)| (a - b).powi(2))
+                .sum::<f64>()
+                .sqrt()
+        };
+        assert!(distance(0.02) < distance(0.9), "{solver:?}");
+    }
+}
+
+#[test]
+fn varying_from_pure_noise_is_generating() {
+    let generator = small_generator(&json!({}));
+    let original = Original {
+        data: vec![0.5; 8],
+        t: 1.0,
+        held: Vec::new(),
     };
-    let Err(GeneratorError::MissingKeys(keys)) = Sit::from_tensors(args, &HashMap::new(), &Device::Cpu)
-    else {
-        panic!("an empty state dict was accepted");
+    for solver in [Solver::Euler, Solver::Heun, Solver::Sde] {
+        assert_eq!(
+            finish(
+                &generator,
+                settings(solver, 4, 1.0),
+                from_seed(2, 3, Some(original.clone()))
+            ),
+            finish(&generator, settings(solver, 4, 1.0), from_seed(2, 3, None)),
+        );
+    }
+}
+
+#[test]
+fn a_share_of_the_noise_takes_its_share_of_the_steps() {
+    let generator = small_generator(&json!({}));
+    for (t, total) in [(1.0, 10), (0.5, 5), (0.41, 5), (0.01, 1)] {
+        let original = Original {
+            data: vec![0.0; 8],
+            t,
+            held: Vec::new(),
+        };
+        let sampler = Sampler::new(
+            &generator,
+            settings(Solver::Euler, 10, 1.0),
+            from_seed(0, 0, Some(original)),
+        )
+        .unwrap();
+        assert_eq!(sampler.total(), total, "{t}");
+    }
+}
+
+#[test]
+fn a_batch_gives_what_each_picture_gives_alone() {
+    for solver in EVERY_SOLVER {
+        let generator = generator_for(solver);
+        let both = Start {
+            labels: vec![1, 4],
+            noise: Noise::Seeds(vec![10, 20]),
+            original: None,
+        };
+        let both = finish(&generator, settings(solver, 4, 2.0), both);
+        let alone = finish(&generator, settings(solver, 4, 2.0), from_seed(4, 20, None));
+        let expected = Tensor::from_vec(alone, 8, &Device::Cpu).unwrap();
+        close(&both[8..], &expected, 1e-4, &format!("{solver:?}"));
+    }
+}
+
+#[test]
+fn runs_that_cannot_be_are_refused_with_reasons() {
+    let sit = small_generator(&json!({}));
+    let unguided = small_generator(&json!({"class_dropout_prob": 0.0}));
+    let dit = small_generator(&json!({"learn_sigma": true}));
+    let original = |count: usize, t: f64, held: Vec<usize>| {
+        Some(Original {
+            data: vec![0.0; count],
+            t,
+            held,
+        })
     };
-    assert_eq!(keys.len(), 22);
-    assert!(keys.contains(&"blocks.0.attn.qkv.weight".to_owned()));
+    let ode = settings(Solver::Euler, 3, 1.0);
+    for (generator, settings, start, word) in [
+        (
+            &sit,
+            settings(Solver::Ddpm, 3, 1.0),
+            from_seed(0, 0, None),
+            "ddpm",
+        ),
+        (&dit, ode, from_seed(0, 0, None), "DiT"),
+        (
+            &sit,
+            settings(Solver::Euler, 0, 1.0),
+            from_seed(0, 0, None),
+            "1 step",
+        ),
+        (
+            &dit,
+            settings(Solver::Ddpm, 1001, 1.0),
+            from_seed(0, 0, None),
+            "1000",
+        ),
+        (
+            &unguided,
+            settings(Solver::Euler, 3, 2.0),
+            from_seed(0, 0, None),
+            "guided",
+        ),
+        (&sit, ode, from_seed(6, 0, None), "class 6"),
+        (&sit, ode, from_seed(0, 0, original(7, 0.5, vec![])), "7 values"),
+        (
+            &sit,
+            ode,
+            from_seed(0, 0, original(8, 0.0, vec![])),
+            "noise level",
+        ),
+        (&sit, ode, from_seed(0, 0, original(8, 0.5, vec![4])), "token 4"),
+    ] {
+        let Err(error) = Sampler::new(generator, settings, start) else {
+            panic!("{word}: was accepted");
+        };
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    // The null label is the last row, whatever the size of the table.
+    assert!(Sampler::new(&sit, ode, from_seed(5, 0, None)).is_ok());
+    assert_eq!(unguided.args().null_label(), None);
+}
+
+#[test]
+fn every_key_in_the_way_is_named() {
+    let (args, mut tensors) = small(&json!({}));
+    let whole = Generator::from_tensors(args.clone(), &tensors, &Device::Cpu).unwrap();
+    assert_eq!(whole.class(), GeneratorClass::Sit);
+    let parameters: usize = tensors.values().map(Tensor::elem_count).sum();
+    assert_eq!(whole.parameter_count(), parameters);
+
+    tensors.remove("blocks.1.mlp.fc2.bias");
+    tensors.remove("pos_embed");
+    tensors.insert(
+        "x_embedder.weight".to_owned(),
+        Tensor::zeros((8, 3), DType::F32, &Device::Cpu).unwrap(),
+    );
+    tensors.insert(
+        "blocks.0.attn.q_norm.weight".to_owned(),
+        Tensor::zeros(4, DType::F32, &Device::Cpu).unwrap(),
+    );
+    tensors.insert(
+        "projectors.0.bias".to_owned(),
+        Tensor::zeros(4, DType::F32, &Device::Cpu).unwrap(),
+    );
+    let message = Generator::from_tensors(args, &tensors, &Device::Cpu)
+        .unwrap_err()
+        .to_string();
+    for key in [
+        "blocks.1.mlp.fc2.bias",
+        "pos_embed",
+        "x_embedder.weight",
+        "blocks.0.attn.q_norm.weight",
+    ] {
+        assert!(message.contains(key), "{message}");
+    }
+    assert!(!message.contains("projectors"), "{message}");
+}
+
+#[test]
+fn the_class_is_told_from_configuration_or_weights() {
+    let (mut args, tensors) = small(&json!({"learn_sigma": true}));
+    let dit = Generator::from_tensors(args.clone(), &tensors, &Device::Cpu).unwrap();
+    assert_eq!(dit.class(), GeneratorClass::Dit);
+    args.learn_sigma = None;
+    let dit = Generator::from_tensors(args, &tensors, &Device::Cpu).unwrap();
+    assert_eq!(dit.class(), GeneratorClass::Dit);
+}
+
+#[test]
+fn files_that_are_no_generator_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ModelFiles {
+        name: "g".to_owned(),
+        config: folder.path().join("config.json"),
+        weights: folder.path().join("model.safetensors"),
+    };
+    let (_, tensors) = small(&json!({}));
+    candle_core::safetensors::save(&tensors, &files.weights).unwrap();
+    for (config, word) in [
+        ("{", "config.json"),
+        (r#"{"image_size": 256}"#, "no configuration of a SiT or DiT"),
+        (
+            r#"{"input_size": 4, "in_channels": 2, "hidden_size": 9, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
+                "num_classes": 5}"#,
+            "num_heads",
+        ),
+        (
+            r#"{"input_size": 4, "in_channels": 2, "hidden_size": 8, "depth": 3, "num_heads": 2, "mlp_ratio": 2,
+                "num_classes": 5}"#,
+            "blocks.2.attn.qkv.weight",
+        ),
+        (
+            r#"{"input_size": 4, "in_channels": 2, "hidden_size": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
+                "num_classes": 5, "class_names": ["cat"]}"#,
+            "class_names",
+        ),
+    ] {
+        std::fs::write(&files.config, config).unwrap();
+        let message = load(&files).unwrap_err().to_string();
+        assert!(message.contains(word), "{message}");
+    }
+    let good = r#"{"input_size": 4, "in_channels": 2, "hidden_size": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
+        "num_classes": 5}"#;
+    std::fs::write(&files.config, good).unwrap();
+    assert_eq!(load(&files).unwrap().hash().len(), 16);
+    let cancelled = Generator::load(&files, &Device::Cpu, DType::F32, &mut |_, _| false);
+    assert!(matches!(cancelled, Err(GeneratorError::Cancelled)));
 }

@@ -5,7 +5,7 @@
 mod support;
 
 use candle_core::{DType, IndexOp, Tensor, Var};
-use softscope::tokenizer::{Math, NoHook, Tokenizer};
+use softscope::tokenizer::{Encoding, Gaussian, Math, ModelClass, NoHook, Posterior, Tokenizer};
 use std::collections::HashMap;
 use support::{Golden, Recorder, assert_close, decode, differing_bytes, max_difference, recon_bytes, values};
 
@@ -34,7 +34,8 @@ fn check_forward(golden: &Golden, tokenizer: &Tokenizer) {
     let encoding = tokenizer.encode(&golden.x(), &mut recorder).unwrap();
     let dec = tokenizer.decode(golden.get("z"), &mut recorder).unwrap();
     let mut stages = 0;
-    for (name, expected) in golden.io.iter().filter(|(name, _)| name.starts_with("stage.")) {
+    let is_stage = |name: &str| name.starts_with("stage.") || name == "enc_tokens";
+    for (name, expected) in golden.io.iter().filter(|(name, _)| is_stage(name)) {
         let found = recorder
             .0
             .get(name)
@@ -51,19 +52,7 @@ fn check_forward(golden: &Golden, tokenizer: &Tokenizer) {
 
     assert_close("h", &encoding.h, golden.get("h"), H);
     assert_close("z", &encoding.z, golden.get("z"), Z);
-    let weights = by_segment(&encoding.weights, golden.args.num_codebooks);
-    if let Some(expected) = golden.io.get("softvq.probs") {
-        assert_close("weights", &weights, expected, Z);
-    }
-    let sums = encoding.weights.sum(2).unwrap();
-    assert_close("sum of weights", &sums, &sums.ones_like().unwrap(), 1e-5);
-    check_argmax(golden, &encoding.weights);
-    assert_close(
-        "mix",
-        &tokenizer.mix(&encoding.weights).unwrap(),
-        golden.get("z"),
-        Z,
-    );
+    check_posterior(golden, tokenizer, &encoding);
 
     assert_close("dec", &dec, golden.get("dec"), DEC);
     let first = dec.i(0..1).unwrap();
@@ -79,6 +68,78 @@ fn check_forward(golden: &Golden, tokenizer: &Tokenizer) {
         .encode(&golden.x().i(0..1).unwrap(), &mut NoHook)
         .unwrap();
     assert_close("z of one picture", &alone.z, &golden.get("z").i(0..1).unwrap(), Z);
+}
+
+/// What each class knows of its tokens beside their values.
+fn check_posterior(golden: &Golden, tokenizer: &Tokenizer, encoding: &Encoding) {
+    assert_eq!(
+        format!("{}Model", tokenizer.class()),
+        golden.meta["model_class"].as_str().unwrap()
+    );
+    match &encoding.posterior {
+        Posterior::Mixture { weights } => {
+            let by_segment = by_segment(weights, golden.args.num_codebooks);
+            if let Some(expected) = golden.io.get("softvq.probs") {
+                assert_close("weights", &by_segment, expected, Z);
+            }
+            let sums = weights.sum(2).unwrap();
+            assert_close("sum of weights", &sums, &sums.ones_like().unwrap(), 1e-5);
+            check_argmax(golden, weights);
+            assert_close("mix", &tokenizer.mix(weights).unwrap(), golden.get("z"), Z);
+        }
+        Posterior::Nearest { indices, distances } => check_nearest(golden, tokenizer, indices, distances),
+        Posterior::Gaussian(gaussian) => check_gaussian(golden, tokenizer, gaussian),
+        Posterior::Point => assert_close("z is h", &encoding.z, &encoding.h, 0.0),
+    }
+}
+
+fn check_nearest(golden: &Golden, tokenizer: &Tokenizer, indices: &Tensor, distances: &Tensor) {
+    let expected = golden.get("vq.indices");
+    let margins = golden.get("vq.margin");
+    let clear = values(margins)
+        .into_iter()
+        .filter(|margin| *margin > CLEAR_MARGIN);
+    assert_eq!(
+        clear.count(),
+        margins.elem_count(),
+        "some token has no clear codeword"
+    );
+    assert_eq!(values(indices), values(expected));
+    let sorted = distances.contiguous().unwrap().sort_last_dim(true).unwrap().0;
+    let gap = (sorted.i((.., .., 1)).unwrap() - sorted.i((.., .., 0)).unwrap()).unwrap();
+    assert_close("margin", &gap, margins, H);
+
+    let entry = tokenizer.look_up(expected).unwrap();
+    assert_close("codebook entry", &entry, golden.get("vq.codebook_entry"), Z);
+    let dec = decode(tokenizer, &entry);
+    assert_close("decoded codes", &dec, golden.get("vq.decode_code"), DEC);
+}
+
+fn check_gaussian(golden: &Golden, tokenizer: &Tokenizer, gaussian: &Gaussian) {
+    assert_close("mean", &gaussian.mean, golden.get("kl.mean"), Z);
+    assert_close("logvar", &gaussian.logvar, golden.get("kl.logvar"), H);
+    let deviation = gaussian.deviation().unwrap();
+    assert_close("deviation", &deviation, golden.get("kl.std"), H);
+    assert_close("variance", &gaussian.variance().unwrap(), golden.get("kl.var"), H);
+    let kl = gaussian.kl_nats().unwrap().sum(1).unwrap();
+    let expected = golden.get("kl.per_image");
+    for (found, expected) in values(&kl).into_iter().zip(values(expected)) {
+        assert!(
+            (found - expected).abs() < 1e-5 * expected,
+            "KL {found}, expected {expected}"
+        );
+    }
+    let weighted = (kl.mean_all().unwrap() * golden.args.kl_loss_weight).unwrap();
+    let expected = golden.get("kl.loss_weighted");
+    let (found, expected) = (values(&weighted)[0], values(expected)[0]);
+    assert!(
+        (found - expected).abs() < 1e-5 * expected,
+        "{found}, expected {expected}"
+    );
+    let sample = gaussian.sample(golden.get("kl.eps")).unwrap();
+    assert_close("sample", &sample, golden.get("kl.z_sample"), Z);
+    let dec = decode(tokenizer, golden.get("kl.z_sample"));
+    assert_close("decoded sample", &dec, golden.get("kl.dec_sample"), DEC);
 }
 
 /// Packed for speed, packed with differentiable operations, and as a training run holds it.
@@ -272,15 +333,18 @@ macro_rules! golden_tests {
 golden_tests! { check_all_forms:
     a1_softvq_k1 a2_softvq_k4 a3_softvq_nol2 a9_softvq_bl_64 a9_softvq_b_32 a9_softvq_bl_64_512 a10_softvq_repa
     a6d_softvq_rope a8_to_pixel_conv a8_to_pixel_siren
+    a4_kl16_vit a5_vq16_vit a5b_vq16_nol2 a6_maetok a6b_ae_rope_plain a6c_ae_movq_ape a7_maetok_512
 }
 
 golden_tests! { check_edits:
     a1_softvq_k1 a2_softvq_k4 a3_softvq_nol2 a9_softvq_bl_64 a9_softvq_b_32 a9_softvq_bl_64_512 a10_softvq_repa
     a6d_softvq_rope a8_to_pixel_conv a8_to_pixel_siren
+    a4_kl16_vit a5_vq16_vit a5b_vq16_nol2 a6_maetok a6b_ae_rope_plain a6c_ae_movq_ape a7_maetok_512
 }
 
 golden_tests! { check_gradients:
     a1_softvq_k1 a2_softvq_k4 a3_softvq_nol2 a10_softvq_repa a6d_softvq_rope a8_to_pixel_conv a8_to_pixel_siren
+    a4_kl16_vit a5_vq16_vit a5b_vq16_nol2 a6_maetok a6b_ae_rope_plain a6c_ae_movq_ape a7_maetok_512
 }
 
 /// Central differences along random-looking directions, for `x` and for `z`.
@@ -379,6 +443,28 @@ fn lower_temperature_hardens_mixtures() {
     );
     for tau in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(tokenizer.quantise(h, tau).is_err(), "tau {tau} was accepted");
+    }
+}
+
+#[test]
+fn only_the_class_that_has_it_mixes_or_looks_up() {
+    for name in ["a4_kl16_vit", "a5_vq16_vit", "a6_maetok"] {
+        let Some(golden) = Golden::tiny(name) else {
+            continue;
+        };
+        let tokenizer = golden.load();
+        let error = tokenizer.quantise(golden.get("z"), 0.1).unwrap_err().to_string();
+        assert!(error.contains("only SoftVQ"), "{error}");
+        let is_vq = tokenizer.class() == ModelClass::Vq;
+        assert_eq!(tokenizer.codebook().unwrap().is_some(), is_vq);
+        let index = |value: i64| Tensor::full(value, (1, 8), tokenizer.device()).unwrap();
+        assert_eq!(tokenizer.look_up(&index(0)).is_ok(), is_vq);
+        for beyond in [-1, 128] {
+            assert!(
+                tokenizer.look_up(&index(beyond)).is_err(),
+                "{name} has codeword {beyond}"
+            );
+        }
     }
 }
 

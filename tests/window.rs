@@ -13,6 +13,13 @@ use softscope::latent::Edit;
 use softscope::ui::{Settings, SoftscopeApp, Tab, ThemeChoice};
 use std::path::{Path, PathBuf};
 
+#[path = "window/comparing.rs"]
+mod comparing;
+#[path = "support/fixtures.rs"]
+mod fixtures;
+#[path = "support/pictures.rs"]
+mod pictures;
+
 type Window = Harness<'static, SoftscopeApp>;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -23,6 +30,7 @@ fn places(data: &Path) -> Places {
         installed_models: data.join("models"),
         samples: Some(Path::new(ROOT).join("assets/samples")),
         data: data.to_owned(),
+        hub: softscope::hub::Settings::offline_in(data.join("hub")),
     }
 }
 
@@ -273,7 +281,7 @@ fn the_palette_finds_and_carries_out_a_command() {
     press(&mut window, Modifiers::NONE, Key::Enter);
     assert_eq!(picture_count(&window), 2);
 
-    click(&mut window, "Bulb");
+    click(&mut window, "Bay");
     assert_eq!(
         picture_count(&window),
         2,

@@ -6,7 +6,13 @@
 
 mod attribute;
 mod bench;
+mod checking;
+mod classes;
 mod commands;
+mod comparing;
 mod errors;
+#[path = "../support/fixtures.rs"]
+mod fixtures;
+mod generating;
 mod goldens;
 mod support;

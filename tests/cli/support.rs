@@ -1,5 +1,6 @@
 //! Running the program and reading what it wrote.
 
+use crate::fixtures;
 use safetensors::{Dtype, SafeTensors};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -202,7 +203,11 @@ pub(crate) struct Golden {
 
 /// `None`, said aloud, where the goldens are not at hand.
 pub(crate) fn golden(set: &str) -> Option<Golden> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/goldens/tiny")).join(set);
+    let shared = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/goldens/tiny"));
+    let folder = match fixtures::folder(set) {
+        copy if copy.is_dir() => copy,
+        _ => shared.join(set),
+    };
     if !folder.is_dir() {
         eprintln!(
             "SKIPPED: {} is not here, nothing was compared with the reference",
@@ -210,21 +215,22 @@ pub(crate) fn golden(set: &str) -> Option<Golden> {
         );
         return None;
     }
-    let read = |name: &str| -> serde_json::Value {
-        serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
-    };
-    let (mut config, meta) = (read("config.json"), read("meta.json"));
-    config["vit_overrides"] = meta["vit_overrides"].clone();
-    let model = tempfile::tempdir().unwrap();
-    std::fs::write(model.path().join("config.json"), config.to_string()).unwrap();
-    std::fs::copy(
-        folder.join("model.safetensors"),
-        model.path().join("model.safetensors"),
-    )
-    .unwrap();
+    let (model, meta) = with_sizes(&folder);
     Some(Golden {
         model,
         io: folder.join("io.safetensors"),
         meta,
     })
+}
+
+/// A small model that comes with the sources, its sizes merged into its configuration.
+pub(crate) fn fixture_model(set: &str) -> TempDir {
+    with_sizes(&fixtures::folder(set)).0
+}
+
+/// A copy of the set in `folder`, its sizes merged into its configuration, and its description.
+fn with_sizes(folder: &Path) -> (TempDir, serde_json::Value) {
+    let model = tempfile::tempdir().unwrap();
+    let meta = fixtures::write_model(folder, model.path());
+    (model, meta)
 }

@@ -2,7 +2,9 @@
 
 use super::{assert_close, encoded};
 use safetensors::SafeTensors;
-use softscope::latent::{BlendMode, Codebook, Edit, LatentSpace, LatentState, TokenSource, Tokens, apply};
+use softscope::latent::{
+    BlendMode, Bottleneck, Codebook, Edit, LatentSpace, LatentState, TokenSource, Tokens, apply,
+};
 
 fn floats(file: &SafeTensors, name: &str) -> (Vec<usize>, Vec<f32>) {
     let view = file
@@ -55,7 +57,7 @@ impl Golden<'_> {
         LatentSpace {
             token_count,
             dim,
-            codebook,
+            bottleneck: Bottleneck::Soft(codebook),
             mean: 0.0,
             std: 0.05,
         }
@@ -79,7 +81,7 @@ impl Golden<'_> {
         for picture in 0..pictures {
             let state = self.state(&space, picture);
             for token in 0..count {
-                let segment = space.codebook.segment_of(token, count);
+                let segment = space.mixing().unwrap().segment_of(token, count);
                 assert_eq!(segment, token / per_segment);
                 let row = segment * rows + picture * per_segment + token % per_segment;
                 let mixture = state.mixture(token).unwrap();

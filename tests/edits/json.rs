@@ -41,6 +41,14 @@ fn recipes_are_read_as_the_format_says() {
             mode: BlendMode::Slerp
         }
     );
+    assert_eq!(
+        read(r#"{"type": "sample", "tokens": [3, 0], "amount": 1.5, "seed": 7}"#),
+        Edit::Sample {
+            tokens: vec![3, 0],
+            amount: 1.5,
+            seed: 7
+        }
+    );
     let name = DirectionSource::Name("smile".to_owned());
     assert_eq!(
         read(r#"{"type": "direction", "name": "smile", "amount": -1}"#),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)] // a test stops at the first surprise
 
+mod classes;
 mod goldens;
 mod invalid;
 mod json;
@@ -9,7 +10,8 @@ mod meaning;
 mod properties;
 
 use softscope::latent::{
-    Codebook, Edit, EditError, LatentSpace, LatentState, Rest, TokenSource, Tokens, apply, posterior,
+    Assignment, Bottleneck, Codebook, Edit, EditError, LatentSpace, LatentState, Rest, TokenSource, Tokens,
+    apply, posterior,
 };
 use std::sync::OnceLock;
 
@@ -45,11 +47,15 @@ fn space() -> &'static LatentSpace {
         LatentSpace {
             token_count: TOKENS,
             dim: DIM,
-            codebook,
+            bottleneck: Bottleneck::Soft(codebook),
             mean: 0.01,
             std: 0.3,
         }
     })
+}
+
+fn codebook() -> &'static Codebook {
+    space().mixing().unwrap()
 }
 
 fn original() -> LatentState {
@@ -76,21 +82,25 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 fn encoded(space: &LatentSpace, h: Tokens) -> LatentState {
+    let codebook = space.mixing().unwrap();
     let mixture = |token: usize| {
-        let segment = space.codebook.segment_of(token, h.count);
-        posterior(&space.codebook, segment, h.row(token), space.codebook.tau)
+        let segment = codebook.segment_of(token, h.count);
+        posterior(codebook, segment, h.row(token), codebook.tau)
     };
     let mixtures: Vec<_> = (0..h.count).map(mixture).collect();
     let z = Tokens::from_rows(
         &mixtures
             .iter()
-            .map(|mixture| space.codebook.mix(mixture))
+            .map(|mixture| codebook.mix(mixture))
             .collect::<Vec<_>>(),
     );
     LatentState {
         h: Some(h),
         z: z.unwrap(),
-        mixtures: mixtures.into_iter().map(Some).collect(),
+        assignments: mixtures
+            .into_iter()
+            .map(|mixture| Some(Assignment::Soft(mixture)))
+            .collect(),
     }
 }
 

@@ -107,7 +107,7 @@ fn temperature_follows_a_token_through_swaps() {
     let freed = edited(&original(), &[swap.clone(), scale, cool(5)]).unwrap();
     assert_eq!(freed.mixture(5), before.mixture(5));
     let moved = edited(&original(), &[swap, Edit::Mean { tokens: vec![5] }]).unwrap();
-    assert_eq!(segment_behind(space(), &original(), &moved, 5), 0);
+    assert_eq!(segment_behind(codebook(), &original(), &moved, 5), 0);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn tokens_of_a_file_without_encoder_output_can_be_edited() {
     let projected = apply_to_file(Edit::Project { tokens: vec![0, 3] }).unwrap();
     assert!(projected.mixture(0).is_some() && projected.mixture(1).is_none());
     assert_close(projected.z.row(0), file.z.row(0), 1e-4);
-    assert_eq!(editable_mixture(space(), &file, &file, 4).segment, 1);
+    assert_eq!(editable_mixture(codebook(), &file, &file, 4).segment, 1);
     assert_eq!(
         apply_to_file(Edit::Temperature {
             tokens: vec![0],

@@ -29,7 +29,7 @@ fn weights() -> impl Strategy<Value = Edit> {
     })
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub(crate) fn edit() -> impl Strategy<Value = Edit> {
     let amount = || -2.0f32..2.0;
     prop_oneof![
         (0..TOKENS, 0..DIM, amount()).prop_map(|(token, dim, value)| Edit::SetValue { token, dim, value }),
@@ -74,6 +74,11 @@ fn edit() -> impl Strategy<Value = Edit> {
                 amount,
             }
         }),
+        (token_list(), 0.0f32..3.0, any::<u64>()).prop_map(|(tokens, amount, seed)| Edit::Sample {
+            tokens,
+            amount,
+            seed
+        }),
         token_list().prop_map(|tokens| Edit::Project { tokens }),
         token_list().prop_map(|tokens| Edit::Restore { tokens }),
     ]
@@ -106,7 +111,7 @@ proptest! {
             let sum: f64 = mixture.weights.iter().map(|weight| f64::from(*weight)).sum();
             prop_assert!((sum - 1.0).abs() < 1e-5, "sum {}", sum);
             prop_assert!(mixture.weights.iter().all(|weight| (0.0..=1.000_001).contains(weight)));
-            for (found, expected) in row.iter().zip(space().codebook.mix(mixture)) {
+            for (found, expected) in row.iter().zip(codebook().mix(mixture)) {
                 prop_assert!((found - expected).abs() < 1e-5);
             }
         }
@@ -176,7 +181,7 @@ proptest! {
 
     #[test]
     fn projections_are_the_nearest_mixture(row in proptest::collection::vec(-2.0f32..2.0, DIM), segment in 0..SEGMENTS) {
-        let codebook = &space().codebook;
+        let codebook = codebook();
         let projection = project_onto_hull(codebook, segment, &row);
         let distance = |a: &[f32], b: &[f32]| -> f32 {
             a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>().sqrt()
@@ -196,8 +201,8 @@ proptest! {
         let sum: f32 = weights.iter().sum();
         prop_assume!(sum > 0.1);
         let mixture = Mixture { segment, weights: weights.iter().map(|weight| weight / sum).collect() };
-        let row = space().codebook.mix(&mixture);
-        let projection = project_onto_hull(&space().codebook, segment, &row);
+        let row = codebook().mix(&mixture);
+        let projection = project_onto_hull(codebook(), segment, &row);
         let norm = row.iter().map(|value| value * value).sum::<f32>().sqrt();
         prop_assert!(projection.distance <= 1e-4 * norm.max(0.1), "{} of {}", projection.distance, norm);
     }

@@ -4,7 +4,7 @@ use crate::support::Golden;
 use egui::accesskit::Toggled;
 use egui::{Vec2, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use egui_kittest::{Harness, Node};
+use egui_kittest::{Harness, HarnessBuilder, Node};
 use softscope::document::{Import, NoticeKind, Places, Workspace};
 use softscope::engine::{Engine, RunOptions};
 use softscope::latent::{Edit, LatentState};
@@ -151,7 +151,8 @@ pub(crate) fn workspace(files: ModelFiles, pictures: u32) -> Workspace {
         shipped_models: None,
         installed_models: PathBuf::new(),
         samples: None,
-        data: std::env::temp_dir().join("softscope-panels-test"),
+        data: std::env::temp_dir().join(format!("softscope-panels-test-{}", std::process::id())),
+        hub: softscope::hub::Settings::offline_in(""),
     };
     let mut workspace = Workspace::new(Engine::start(options, || {}), places, || {});
     workspace.open_model(files);
@@ -173,7 +174,27 @@ pub(crate) fn workspace(files: ModelFiles, pictures: u32) -> Workspace {
     workspace
 }
 
-pub(crate) fn panels_with((files, golden): (ModelFiles, Option<Golden>), pictures: u32) -> Panels {
+pub(crate) fn panels_with(model: (ModelFiles, Option<Golden>), pictures: u32) -> Panels {
+    build(builder(), model, pictures)
+}
+
+/// Panels that can be looked at.
+pub(crate) fn drawn_panels(model: (ModelFiles, Option<Golden>), pictures: u32) -> Panels {
+    build(builder().with_render_cursor(false).wgpu(), model, pictures)
+}
+
+fn builder() -> HarnessBuilder<Bench> {
+    Harness::builder()
+        .with_size(vec2(1280.0, 800.0))
+        .with_step_dt(1.0 / 60.0)
+        .with_max_steps(120)
+}
+
+fn build(
+    builder: HarnessBuilder<Bench>,
+    (files, golden): (ModelFiles, Option<Golden>),
+    pictures: u32,
+) -> Panels {
     let bench = Bench {
         workspace: workspace(files, pictures),
         selection: Selection::default(),
@@ -183,11 +204,7 @@ pub(crate) fn panels_with((files, golden): (ModelFiles, Option<Golden>), picture
         is_styled: false,
         _golden: golden,
     };
-    let mut panels = Harness::builder()
-        .with_size(vec2(1280.0, 800.0))
-        .with_step_dt(1.0 / 60.0)
-        .with_max_steps(120)
-        .build_ui_state(|ui, bench: &mut Bench| bench.ui(ui), bench);
+    let mut panels = builder.build_ui_state(|ui, bench: &mut Bench| bench.ui(ui), bench);
     panels.run();
     panels
 }

@@ -118,7 +118,8 @@ fn tau_runs_from_hard_to_soft_over_the_selection() {
     select(&mut panels, 0);
     panels.get_by_label("token 2").click_modifiers(Modifiers::SHIFT);
     panels.run();
-    let trained = panels.state().workspace.model().unwrap().space.codebook.tau;
+    let space = panels.state().workspace.model().unwrap().space.clone();
+    let trained = space.mixing().unwrap().tau;
     assert!(close(numeric_value(&panels, "tau"), trained, 1e-6));
     let entropy = |panels: &Panels, token: usize| {
         let state = panels.state().state();

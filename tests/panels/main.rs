@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers may stop at the first surprise, as tests may
 
 mod bench;
+mod classes;
 mod editing;
 mod interpolating;
 mod selecting;

@@ -56,6 +56,8 @@ impl Recipe {
             "floor" => (0..count)
                 .map(|index| (unit(hash, index) * self.amp).floor() as f32)
                 .collect(),
+            "grid_x" => (0..count).map(|index| (index % count.isqrt()) as f32).collect(),
+            "grid_y" => (0..count).map(|index| (index / count.isqrt()) as f32).collect(),
             other => panic!("{}: no formula for {other}", self.key),
         }
     }

@@ -1,7 +1,9 @@
 //! Reading golden sets and comparing with them.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub(crate) mod fixtures;
 pub(crate) mod formula;
+pub(crate) mod generator;
 pub(crate) mod memory;
 pub(crate) mod pickle;
 
@@ -13,8 +15,6 @@ use std::path::{Path, PathBuf};
 
 /// The reference collection beside the repository, where it is there.
 const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-/// Copies of two small sets, so that a clone on its own is tested.
-const COPIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/goldens");
 
 /// A golden set: configuration, expected tensors, and its files with `vit_overrides` merged in.
 pub(crate) struct Golden {
@@ -40,7 +40,7 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
 impl Golden {
     /// A tiny set by name, from the collection or from the copies.
     pub(crate) fn tiny(name: &str) -> Option<Self> {
-        let copy = Path::new(COPIES).join(name);
+        let copy = fixtures::folder(name);
         if copy.exists() {
             return Some(Self::open(&copy));
         }
@@ -52,13 +52,7 @@ impl Golden {
     }
 
     fn open(folder: &Path) -> Self {
-        let read = |name: &str| -> Value {
-            serde_json::from_str(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
-        };
-        let (mut config, meta) = (read("config.json"), read("meta.json"));
-        if let Some(overrides) = meta.get("vit_overrides") {
-            config["vit_overrides"] = overrides.clone();
-        }
+        let (config, meta) = fixtures::config_with_sizes(folder);
         let merged = tempfile::tempdir().unwrap();
         let config_path = merged.path().join("config.json");
         std::fs::write(&config_path, config.to_string()).unwrap();
@@ -127,6 +121,7 @@ impl PassHook for Recorder {
             Stage::EncoderSequence => "stage.enc.seq_in".to_owned(),
             Stage::EncoderBlock(index) => format!("stage.enc.block{index}"),
             Stage::EncoderNorm => "stage.enc.norm".to_owned(),
+            Stage::EncoderTokens => "enc_tokens".to_owned(),
             Stage::DecoderPostQuant => "stage.dec.post_quant".to_owned(),
             Stage::DecoderSequence => "stage.dec.seq_in".to_owned(),
             Stage::DecoderBlock(index) => format!("stage.dec.block{index}"),

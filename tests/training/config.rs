@@ -1,0 +1,74 @@
+use softscope::trainer::{Scheduled, TrainConfig};
+
+#[test]
+fn an_unknown_key_is_refused_by_name() {
+    for (text, key) in [
+        ("stepz = 3", "stepz"),
+        ("[loss]\nlpips = { weight = 1.0 }", "lpips"),
+        ("[optimiser]\nlearning_rat = 1e-3", "learning_rat"),
+        (
+            "[model.encoder]\nembed_dim = 8\ndepth = 1\nnum_heads = 1\nmlp = 2",
+            "mlp",
+        ),
+    ] {
+        let error = TrainConfig::parse(text).unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn an_impossible_value_is_refused_by_name() {
+    for (text, key) in [
+        ("steps = 0", "`steps`"),
+        ("[data]\npackage_cap = 0.0", "`data.package_cap`"),
+        ("[data]\ncutout_size = [0.9, 0.3]", "`data.cutout_size`"),
+        ("[optimiser]\nbatch = 5\nparts = 2", "`optimiser.parts`"),
+        ("[optimiser]\nlearning_rate = -1.0", "`optimiser.learning_rate`"),
+        ("[model]\npatch_size = 7", "`enc_patch_size`"),
+    ] {
+        let error = TrainConfig::parse(text).unwrap_err();
+        assert!(error.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn a_configuration_survives_being_written() {
+    let config = TrainConfig::parse("seed = 7\n[loss]\nl1 = { weight = 0.25, ramp_steps = 10 }").unwrap();
+    assert_eq!(TrainConfig::parse(&config.to_toml().unwrap()).unwrap(), config);
+}
+
+#[test]
+fn the_example_says_what_the_defaults_are() {
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/models/recipe/softscope-32.toml"
+    ));
+    let example = TrainConfig::parse(&text.unwrap()).unwrap();
+    let defaults = TrainConfig::default();
+    assert_eq!(
+        TrainConfig {
+            steps: defaults.steps,
+            ..example
+        },
+        defaults
+    );
+}
+
+#[test]
+fn rates_and_weights_follow_their_schedules() {
+    let config = TrainConfig::parse(
+        "steps = 110\n[optimiser]\nlearning_rate = 1.0\nwarmup_steps = 10\nfinal_share = 0.1",
+    )
+    .unwrap();
+    let rates: Vec<f64> = (0..110).map(|step| config.learning_rate(step)).collect();
+    assert!((rates[0] - 0.1).abs() < 1e-12 && (rates[9] - 1.0).abs() < 1e-12);
+    assert!(rates[10..].windows(2).all(|pair| pair[1] < pair[0]));
+    assert!((rates[60] - 0.55).abs() < 1e-9 && rates[109] > 0.1 && rates[109] < 0.101);
+    let late = Scheduled {
+        weight: 2.0,
+        from_step: 5,
+        ramp_steps: 4,
+    };
+    let weights: Vec<f64> = (3..10).map(|step| late.at(step)).collect();
+    assert_eq!(weights, [0.0, 0.0, 0.5, 1.0, 1.5, 2.0, 2.0]);
+}

@@ -1,0 +1,218 @@
+use crate::support::{Golden, assert_close, max_difference, shared, values};
+use candle_core::{DType, Device, Tensor, Var};
+use softscope::tokenizer::Tokenizer;
+use softscope::trainer::{LossWeights, entropy_term, loss, reconstruction_terms};
+use std::collections::HashMap;
+
+/// Of the largest entry of a gradient.
+const GRADIENT: f64 = 1e-4;
+
+const MSE_ALONE: LossWeights = LossWeights {
+    l1: 0.0,
+    mse: 1.0,
+    gradient_l1: 0.0,
+    entropy: 0.0,
+};
+
+fn variables(golden: &Golden) -> HashMap<String, Var> {
+    let weights = golden.weights().into_iter();
+    weights
+        .map(|(key, tensor)| {
+            (
+                key,
+                Var::from_tensor(&tensor.to_dtype(DType::F32).unwrap()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn trainable(golden: &Golden, variables: &HashMap<String, Var>) -> Tokenizer {
+    let tensors = variables
+        .iter()
+        .map(|(key, var)| (key.clone(), var.as_tensor().clone()))
+        .collect();
+    Tokenizer::for_training(golden.args.clone(), tensors).unwrap()
+}
+
+#[track_caller]
+fn assert_gradient(name: &str, found: &Tensor, expected: &Tensor) {
+    let largest = values(expected)
+        .into_iter()
+        .fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let difference = max_difference(found, expected);
+    assert!(
+        difference <= GRADIENT * largest,
+        "gradient of {name}: differs by {difference:e}, its largest entry is {largest:e}"
+    );
+}
+
+/// Every `<prefix>grad.*` of a set, and the norm over all weights.
+fn check_gradients(golden: &Golden, prefix: &str, weights: &LossWeights) {
+    let variables = variables(golden);
+    let tokenizer = trainable(golden, &variables);
+    let (total, terms) = loss(&tokenizer, &golden.x(), weights).unwrap();
+    assert_close("loss", &total, golden.get(&format!("{prefix}loss")), 2e-6);
+    if let Some(expected) = golden.io.get(&format!("{prefix}entropy_loss")) {
+        let expected = values(expected)[0];
+        let found = terms.entropy * weights.entropy;
+        assert!(
+            (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+            "{found} for {expected}"
+        );
+    }
+    let store = tokenizer.backward(&total).unwrap();
+    let mut compared = 0;
+    for (name, expected) in &golden.io {
+        let Some(key) = name.strip_prefix(&format!("{prefix}grad.")) else {
+            continue;
+        };
+        if let Some(var) = variables.get(key) {
+            assert_gradient(key, store.get(var.as_tensor()).unwrap(), expected);
+            compared += 1;
+        }
+    }
+    assert!(compared >= 3, "only {compared} gradients were compared");
+    let sum: f64 = variables
+        .values()
+        .filter_map(|var| store.get(var.as_tensor()))
+        .map(|gradient| values(gradient).iter().map(|value| value * value).sum::<f64>())
+        .sum();
+    let norm = values(golden.get(&format!("{prefix}grad_global_norm")))[0];
+    assert!(
+        (sum.sqrt() - norm).abs() <= GRADIENT * norm,
+        "norm {}, expected {norm}",
+        sum.sqrt()
+    );
+}
+
+#[test]
+fn the_pass_in_one_piece_has_the_references_gradients() {
+    for name in [
+        "a1_softvq_k1",
+        "a2_softvq_k4",
+        "a3_softvq_nol2",
+        "a10_softvq_repa",
+        "a6d_softvq_rope",
+    ] {
+        if let Some(golden) = Golden::tiny(name) {
+            check_gradients(&golden, "bw.", &MSE_ALONE);
+        }
+    }
+}
+
+#[test]
+fn the_training_loss_and_its_gradients_are_the_references() {
+    // a10 adds an alignment term, whose network is not part of the tokenizer.
+    for name in [
+        "a1_softvq_k1",
+        "a2_softvq_k4",
+        "a3_softvq_nol2",
+        "a6d_softvq_rope",
+    ] {
+        if let Some(golden) = Golden::tiny(name) {
+            let weights = LossWeights {
+                entropy: golden.args.entropy_loss_ratio,
+                ..MSE_ALONE
+            };
+            check_gradients(&golden, "train.", &weights);
+        }
+    }
+}
+
+#[test]
+fn the_entropy_term_is_the_references() {
+    let Some(folder) = shared("goldens/misc/e1_losses") else {
+        return;
+    };
+    let io = candle_core::safetensors::load(folder.join("io.safetensors"), &Device::Cpu).unwrap();
+    let affinity = Var::from_tensor(&io["entropy.affinity"]).unwrap();
+    let term = entropy_term(affinity.as_tensor()).unwrap();
+    assert_close("entropy", &term, &io["entropy.softvq"], 1e-5);
+    let store = term.backward().unwrap();
+    assert_gradient(
+        "the affinity",
+        store.get(affinity.as_tensor()).unwrap(),
+        &io["entropy.softvq.grad"],
+    );
+}
+
+/// Values on a grid far coarser than a step of the differences below, so that hardly any crosses a kink.
+fn wave(count: usize, seed: usize) -> Vec<f32> {
+    (0..count)
+        .map(|index| ((index * (7919 + 34 * seed) + seed) % 2003) as f32 / 1001.0 - 1.0)
+        .collect()
+}
+
+fn check_direction(at: &Tensor, function: &dyn Fn(&Tensor) -> Tensor) {
+    let var = Var::from_tensor(at).unwrap();
+    let store = function(var.as_tensor()).backward().unwrap();
+    let direction = Tensor::from_vec(wave(at.elem_count(), 5), at.dims(), &Device::Cpu).unwrap();
+    let step = 3e-4;
+    let value = |sign: f64| {
+        let moved = (at + (&direction * (sign * step)).unwrap()).unwrap();
+        values(&function(&moved))[0]
+    };
+    let numeric = (value(1.0) - value(-1.0)) / (2.0 * step);
+    let gradient = store.get(var.as_tensor()).unwrap();
+    let analytic = values(&(gradient * &direction).unwrap().sum_all().unwrap())[0];
+    assert!(
+        (numeric - analytic).abs() <= 2e-2 * analytic.abs().max(5e-2),
+        "{numeric} by differences, {analytic} by the backward pass"
+    );
+}
+
+#[test]
+fn own_operations_agree_with_finite_differences() {
+    let picture = |seed| Tensor::from_vec(wave(2 * 3 * 8 * 8, seed), (2, 3, 8, 8), &Device::Cpu).unwrap();
+    let wanted = picture(2);
+    for shares in [
+        [1.0_f32, 0.0, 0.0],
+        [0.0, 1.0, 0.0],
+        [0.0, 0.0, 1.0],
+        [0.5, 1.0, 0.3],
+    ] {
+        check_direction(&picture(1), &|found| {
+            let terms = reconstruction_terms(found, &wanted).unwrap();
+            (terms * Tensor::new(&shares, &Device::Cpu).unwrap())
+                .unwrap()
+                .sum_all()
+                .unwrap()
+        });
+    }
+    let similarities = Tensor::from_vec(wave(6 * 10, 3), (1, 6, 10), &Device::Cpu).unwrap();
+    check_direction(&(similarities * 0.02).unwrap(), &|similarities| {
+        entropy_term(similarities).unwrap()
+    });
+}
+
+#[test]
+fn every_weight_of_a_vit_agrees_with_finite_differences() {
+    let golden = Golden::tiny("a3_softvq_nol2").unwrap();
+    let variables = variables(&golden);
+    let tokenizer = trainable(&golden, &variables);
+    let x = golden.x();
+    let value = || loss(&tokenizer, &x, &MSE_ALONE).unwrap().0;
+    let store = tokenizer.backward(&value()).unwrap();
+    let mut checked = 0;
+    for (key, var) in variables.iter().filter(|(key, _)| key.contains("blocks.0.")) {
+        let kept = var.as_tensor().copy().unwrap();
+        let direction = Tensor::from_vec(wave(kept.elem_count(), 7), kept.dims(), &Device::Cpu).unwrap();
+        let step = 2e-3;
+        let mut moved = [0.0; 2];
+        for (moved, sign) in moved.iter_mut().zip([1.0, -1.0]) {
+            var.set(&(&kept + (&direction * (sign * step)).unwrap()).unwrap())
+                .unwrap();
+            *moved = values(&value())[0];
+        }
+        var.set(&kept).unwrap();
+        let numeric = (moved[0] - moved[1]) / (2.0 * step);
+        let gradient = store.get(var.as_tensor()).unwrap();
+        let analytic = values(&(gradient * &direction).unwrap().sum_all().unwrap())[0];
+        assert!(
+            (numeric - analytic).abs() <= 3e-2 * analytic.abs().max(1e-2),
+            "{key}: {numeric} by differences, {analytic} by the backward pass"
+        );
+        checked += 1;
+    }
+    assert!(checked >= 28, "only {checked} weights were checked");
+}

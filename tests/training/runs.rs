@@ -1,0 +1,180 @@
+use softscope::tokenizer::{ModelFiles, check};
+use softscope::trainer::{Progress, Run, TrainConfig};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// Photographs and cut-outs, small and made up.
+pub(crate) fn pictures() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for index in 0..8_u32 {
+        let photograph = image::RgbImage::from_fn(48, 40, |x, y| {
+            image::Rgb([
+                (x * 5 + index * 20) as u8,
+                (y * 6) as u8,
+                ((x ^ y) * 4 + index) as u8,
+            ])
+        });
+        photograph
+            .save(folder.path().join(format!("package{}__{index}.png", index % 3)))
+            .unwrap();
+        let cutout = image::RgbaImage::from_fn(32, 32, |x, y| {
+            let is_inside = (x as i32 - 16).pow(2) + (y as i32 - 16).pow(2) < 150;
+            image::Rgba([200, (index * 30) as u8, x as u8, if is_inside { 255 } else { 0 }])
+        });
+        cutout
+            .save(folder.path().join(format!("cutout{index}.png")))
+            .unwrap();
+    }
+    folder
+}
+
+pub(crate) const SMALL: &str = "
+steps = 6
+threads = 2
+[model]
+image_size = 32
+patch_size = 8
+tokens = 8
+channels = 8
+codebook_size = 32
+encoder = { embed_dim = 16, depth = 1, num_heads = 2 }
+decoder = { embed_dim = 16, depth = 2, num_heads = 2 }
+[data]
+held_out_share = 0.3
+[optimiser]
+batch = 4
+accumulate = 2
+warmup_steps = 2
+[output]
+log_every = 1
+evaluate_every = 4
+checkpoint_every = 100
+evaluated_pictures = 2
+";
+
+fn run(data: &Path, out: &Path, is_resumed: bool, stop_after: u64) -> Vec<f64> {
+    let run = Run {
+        config: TrainConfig::parse(SMALL).unwrap(),
+        data: vec![data.to_owned()],
+        out: out.to_owned(),
+        is_resumed,
+    };
+    let mut losses = Vec::new();
+    let outcome = run
+        .perform(&mut |news| match news {
+            Progress::Step(report) => {
+                losses.push(report.terms.loss);
+                if report.step + 1 == stop_after {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            }
+            _ => ControlFlow::Continue(()),
+        })
+        .unwrap();
+    assert_eq!(outcome.steps, stop_after.min(6));
+    losses
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_to_the_same_bytes() {
+    let data = pictures();
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
+    let straight = run(data.path(), &whole, false, 6);
+    let mut resumed = run(data.path(), &cut, false, 3);
+    resumed.extend(run(data.path(), &cut, true, 6));
+    assert_eq!(straight, resumed);
+    for name in [
+        "model.safetensors",
+        "state.safetensors",
+        "config.json",
+        "train.toml",
+    ] {
+        let read = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
+        assert!(read(&whole) == read(&cut), "{name} differs");
+    }
+    let steps = |folder: &Path| -> Vec<String> {
+        let text = std::fs::read_to_string(folder.join("log.csv")).unwrap();
+        text.lines()
+            .map(|line| line.split(',').next().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(steps(&whole), ["step", "1", "2", "3", "4", "5", "6"]);
+    assert_eq!(steps(&cut), steps(&whole));
+    assert!(whole.join("samples/step-0000004.png").is_file());
+
+    let report = check(&ModelFiles::locate(&whole).unwrap()).unwrap();
+    assert!(
+        report.is_loadable() && report.keys.unexpected.is_empty(),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn folders_and_states_that_do_not_fit_are_refused_in_words() {
+    let data = pictures();
+    let folder = tempfile::tempdir().unwrap();
+    let start = |text: &str, data: &Path, is_resumed: bool| {
+        let run = Run {
+            config: TrainConfig::parse(text).unwrap(),
+            data: vec![data.to_owned()],
+            out: folder.path().join("run"),
+            is_resumed,
+        };
+        run.perform(&mut |news| match news {
+            Progress::Step(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+        .map_err(|error| error.to_string())
+    };
+    assert!(
+        start(SMALL, data.path(), true)
+            .unwrap_err()
+            .contains("no run to continue")
+    );
+    let empty = tempfile::tempdir().unwrap();
+    assert!(
+        start(SMALL, empty.path(), false)
+            .unwrap_err()
+            .contains("no pictures")
+    );
+    start(SMALL, data.path(), false).unwrap();
+    assert!(start(SMALL, data.path(), false).unwrap_err().contains("--resume"));
+    let other = SMALL.replace("codebook_size = 32", "codebook_size = 16");
+    assert!(start(&other, data.path(), true).unwrap_err().contains("`model`"));
+    let state = folder.path().join("run/state.safetensors");
+    std::fs::write(&state, b"half").unwrap();
+    assert!(
+        start(SMALL, data.path(), true)
+            .unwrap_err()
+            .contains("cannot be continued")
+    );
+}
+
+#[test]
+fn training_brings_the_loss_down() {
+    let data = pictures();
+    let folder = tempfile::tempdir().unwrap();
+    let run = Run {
+        config: TrainConfig::parse(&SMALL.replace("steps = 6", "steps = 120")).unwrap(),
+        data: vec![data.path().to_owned()],
+        out: folder.path().join("run"),
+        is_resumed: false,
+    };
+    let mut losses = Vec::new();
+    run.perform(&mut |news| {
+        if let Progress::Step(report) = news {
+            losses.push(report.terms.mse);
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
+    let (first, last) = (mean(&losses[..10]), mean(&losses[110..]));
+    assert!(
+        last < 0.7 * first,
+        "mean squared difference from {first} to {last}"
+    );
+}
