@@ -90,8 +90,23 @@ fn row_ui(ui: &mut egui::Ui, row: &Row, is_loaded: bool) -> Option<RowAction> {
         .parent()
         .map(shown_path)
         .unwrap_or_default();
-    ui.add(egui::Label::new(theme::muted(folder)).extend());
+    // However deep a folder lies, the table stays as wide as the view.
+    ui.add(egui::Label::new(theme::muted(path_end(&folder))).extend())
+        .on_hover_text(&folder);
     action
+}
+
+/// Characters of a path that the table shows.
+const PATH_LENGTH: usize = 26;
+
+/// The end of a path that is too long for the table, which tells more than its beginning.
+fn path_end(path: &str) -> String {
+    let length = path.chars().count();
+    if length <= PATH_LENGTH {
+        return path.to_owned();
+    }
+    let end: String = path.chars().skip(length + 1 - PATH_LENGTH).collect();
+    format!("…{end}")
 }
 
 /// What can be done with a model of the table.
@@ -154,3 +169,19 @@ fn sizes_ui(ui: &mut egui::Ui, report: &ModelReport) {
 }
 
 const CHECK_TOOLTIP: &str = "Compares configuration and checkpoint key by key, without reading the weights.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_is_shown_by_its_end() {
+        assert_eq!(path_end("~/models/small"), "~/models/small");
+        let shown = path_end("/a/very/long/way/to/the/models/små-32");
+        assert_eq!(shown.chars().count(), PATH_LENGTH);
+        assert!(
+            shown.starts_with('…') && shown.ends_with("/models/små-32"),
+            "{shown}"
+        );
+    }
+}
