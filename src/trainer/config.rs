@@ -1,6 +1,6 @@
 //! The configuration of a training run: a TOML file, every key with a default, unknown keys refused by name.
 
-use super::TrainError;
+use super::{TrainError, start};
 use crate::tokenizer::{ModelArgs, VitSize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,10 +60,54 @@ pub struct ModelConfig {
     pub decoder: VitSize,
 }
 
-/// Sizes of the first weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Where weights start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StartConfig {
+    /// Which of the two.
+    pub kind: StartKind,
+    /// Sizes of the linear one.
+    pub linear: LinearStart,
+    /// Sizes of the near one.
+    pub near: NearStart,
+}
+
+/// How the first weights are chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartKind {
+    /// Linear where the model's sizes allow it, else near.
+    #[default]
+    Auto,
+    /// The whole model begins as a linear code of neighbouring patches, fitted to pictures.
+    Linear,
+    /// Random, but with positions from which latent tokens and patches find each other.
+    Near,
+}
+
+/// Sizes of a start as a linear code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearStart {
+    /// Root mean square of a patch's values beside the position code's 1: small keeps norms nearly linear.
+    pub patch_scale: f64,
+    /// How far strong cosines of a patch are held back when it is read: 0 not at all, 1 to the strength of the weakest.
+    pub patch_evenness: f64,
+    /// The constant part of a token before it is brought to unit length, beside 1 for the part that tells pictures
+    /// apart: large keeps the quantiser nearly linear and its mixtures wide.
+    pub token_level: f64,
+    /// How far strong components of a token are held back, as `patch_evenness`.
+    pub token_evenness: f64,
+    /// What every codeword has of the tokens' constant part, 0..1.
+    pub codeword_level: f64,
+    /// Root mean square of a token's values where the decoder reads it.
+    pub decoder_scale: f64,
+}
+
+/// Sizes of a random start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NearStart {
     /// Height of the position code's waves.
     pub position_scale: f64,
     /// Its fastest wave, radians for each patch.
@@ -248,7 +292,20 @@ impl Default for ModelConfig {
     }
 }
 
-impl Default for StartConfig {
+impl Default for LinearStart {
+    fn default() -> Self {
+        Self {
+            patch_scale: 0.08,
+            patch_evenness: 0.3,
+            token_level: 3.0,
+            token_evenness: 0.5,
+            codeword_level: 0.3,
+            decoder_scale: 0.05,
+        }
+    }
+}
+
+impl Default for NearStart {
     fn default() -> Self {
         Self {
             position_scale: 0.5,
@@ -381,6 +438,9 @@ impl TrainConfig {
                 size.embed_dim
             ));
         }
+        if self.start.kind == StartKind::Linear {
+            start::linear_fits(&self.model)?;
+        }
         let parts = self.optimiser.parts;
         if !self.optimiser.batch.is_multiple_of(parts) {
             return Err(format!(
@@ -431,7 +491,8 @@ impl TrainConfig {
     }
 
     fn validate_sizes(&self) -> Result<(), String> {
-        let (loss, optimiser, start) = (&self.loss, &self.optimiser, &self.start);
+        let (loss, optimiser) = (&self.loss, &self.optimiser);
+        let (linear, near) = (&self.start.linear, &self.start.near);
         let weights = [
             ("loss.l1.weight", loss.l1.weight),
             ("loss.mse.weight", loss.mse.weight),
@@ -442,15 +503,21 @@ impl TrainConfig {
             ("optimiser.weight_decay", optimiser.weight_decay),
             ("optimiser.clip", optimiser.clip),
             ("data.cutout_turn_degrees", self.data.cutout_turn_degrees),
-            ("start.position_scale", start.position_scale),
-            ("start.fastest_wave", start.fastest_wave),
-            ("start.wave_ratio", start.wave_ratio),
-            ("start.attention_gain", start.attention_gain),
-            ("start.post_quant_scale", start.post_quant_scale),
-            ("start.layer_scale", start.layer_scale),
-            ("start.patch_scale", start.patch_scale),
-            ("start.patch_evenness", start.patch_evenness),
-            ("start.pixel_scale", start.pixel_scale),
+            ("start.linear.patch_scale", linear.patch_scale),
+            ("start.linear.patch_evenness", linear.patch_evenness),
+            ("start.linear.token_level", linear.token_level),
+            ("start.linear.token_evenness", linear.token_evenness),
+            ("start.linear.codeword_level", linear.codeword_level),
+            ("start.linear.decoder_scale", linear.decoder_scale),
+            ("start.near.position_scale", near.position_scale),
+            ("start.near.fastest_wave", near.fastest_wave),
+            ("start.near.wave_ratio", near.wave_ratio),
+            ("start.near.attention_gain", near.attention_gain),
+            ("start.near.post_quant_scale", near.post_quant_scale),
+            ("start.near.layer_scale", near.layer_scale),
+            ("start.near.patch_scale", near.patch_scale),
+            ("start.near.patch_evenness", near.patch_evenness),
+            ("start.near.pixel_scale", near.pixel_scale),
         ];
         for (key, value) in weights {
             if !(value.is_finite() && value >= 0.0) {

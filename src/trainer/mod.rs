@@ -3,7 +3,6 @@
 //! Sits on the tokenizer, whose passes it differentiates; has threads of its own for data and for the parts of a batch.
 
 mod config;
-mod cosines;
 mod data;
 mod error;
 mod evaluation;
@@ -17,8 +16,8 @@ mod values;
 mod workers;
 
 pub use config::{
-    DataConfig, LossConfig, ModelConfig, OptimiserConfig, OptimiserKind, OutputConfig, Scheduled,
-    StartConfig, TrainConfig,
+    DataConfig, LinearStart, LossConfig, ModelConfig, NearStart, OptimiserConfig, OptimiserKind,
+    OutputConfig, Scheduled, StartConfig, StartKind, TrainConfig,
 };
 pub use data::{Batch, DataFolders, Library, Loader};
 pub use error::TrainError;
@@ -30,14 +29,13 @@ use crate::picture::Planar;
 use crate::tokenizer::{Math, NoHook, Tokenizer, TokenizerError};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
-use cosines::PatchCosines;
 use optimiser::{Optimiser, Parameter};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use workers::Workers;
 
-/// Pictures whose patches decide what the first layer reads.
+/// Pictures that the first weights are fitted to.
 const MEASURED_PICTURES: u64 = 256;
 
 /// The terms of a loss, unweighted, and their weighted sum.
@@ -149,8 +147,7 @@ impl Trainer {
                 Planar::from_rgb8(&library.picture(config.seed, index, model.image_size, &config.data))
             })
             .collect();
-        let cosines = PatchCosines::measure(&pictures, model.patch_size, &config.start);
-        let parameters = start::first_weights(config, &cosines)?
+        let parameters = start::first_weights(config, &pictures)?
             .into_iter()
             .map(|(key, var)| Parameter::new(key, var))
             .collect::<candle_core::Result<_>>()?;
