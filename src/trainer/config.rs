@@ -281,7 +281,7 @@ impl Default for ModelConfig {
             image_size: 128,
             patch_size: 16,
             tokens: 32,
-            channels: 32,
+            channels: 64,
             codebooks: 1,
             codebook_size: 1024,
             codebook_l2_norm: true,
