@@ -1,7 +1,7 @@
 //! The configuration of a training run: a TOML file, every key with a default, unknown keys refused by name.
 
-use super::TrainError;
-use crate::tokenizer::{ModelArgs, VitSize};
+use super::{LossConfig, TrainError};
+use crate::tokenizer::{ModelArgs, ModelClass, VitSize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,10 +34,38 @@ pub struct TrainConfig {
     pub output: OutputConfig,
 }
 
+/// Which bottleneck a model has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainedClass {
+    /// Mixtures of codewords.
+    #[default]
+    SoftVq,
+    /// Normal distributions.
+    Kl,
+    /// Nearest codewords.
+    Vq,
+    /// None.
+    Ae,
+}
+
+impl From<TrainedClass> for ModelClass {
+    fn from(class: TrainedClass) -> Self {
+        match class {
+            TrainedClass::SoftVq => Self::SoftVq,
+            TrainedClass::Kl => Self::Kl,
+            TrainedClass::Vq => Self::Vq,
+            TrainedClass::Ae => Self::Ae,
+        }
+    }
+}
+
 /// Size of the model; see [`ModelArgs`] for what the reference calls the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// Which bottleneck.
+    pub class: TrainedClass,
     /// Side of the square picture in pixels.
     pub image_size: usize,
     /// Side of a patch in pixels, encoder and decoder.
@@ -106,51 +134,6 @@ pub struct DataConfig {
     pub threads: usize,
     /// Batches made ahead by each of them.
     pub batches_ahead: usize,
-}
-
-/// A weight that changes over the run: 0 before `from_step`, then a straight line over `ramp_steps` up to `weight`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Scheduled {
-    /// The weight at the end of the ramp.
-    pub weight: f64,
-    /// First step with a weight above 0.
-    pub from_step: u64,
-    /// Steps from 0 to the whole weight.
-    pub ramp_steps: u64,
-}
-
-impl Scheduled {
-    const fn always(weight: f64) -> Self {
-        Self {
-            weight,
-            from_step: 0,
-            ramp_steps: 0,
-        }
-    }
-
-    /// The weight at a step.
-    pub fn at(&self, step: u64) -> f64 {
-        if step < self.from_step {
-            return 0.0;
-        }
-        let done = (step - self.from_step + 1) as f64 / self.ramp_steps.max(1) as f64;
-        self.weight * done.min(1.0)
-    }
-}
-
-/// Terms of the loss, on values of -1..1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LossConfig {
-    /// Mean absolute difference.
-    pub l1: Scheduled,
-    /// Mean squared difference.
-    pub mse: Scheduled,
-    /// Mean absolute difference of the differences between neighbouring pixels.
-    pub gradient_l1: Scheduled,
-    /// Mean entropy of a token's codewords less the entropy of their mean (the paper's section 3.2).
-    pub entropy: Scheduled,
 }
 
 /// Which of Adam's two forms.
@@ -234,6 +217,7 @@ impl Default for ModelConfig {
             num_heads: 3,
         };
         Self {
+            class: TrainedClass::default(),
             image_size: 128,
             patch_size: 16,
             tokens: 32,
@@ -276,17 +260,6 @@ impl Default for DataConfig {
             held_out_share: 0.1,
             threads: 1,
             batches_ahead: 4,
-        }
-    }
-}
-
-impl Default for LossConfig {
-    fn default() -> Self {
-        Self {
-            l1: Scheduled::always(0.5),
-            mse: Scheduled::always(1.0),
-            gradient_l1: Scheduled::always(0.3),
-            entropy: Scheduled::always(0.01),
         }
     }
 }
@@ -368,6 +341,7 @@ impl TrainConfig {
         self.validate_counts()?;
         self.validate_shares()?;
         self.validate_sizes()?;
+        self.loss.validate()?;
         let [smallest, largest] = self.data.cutout_size;
         if !(smallest > 0.0 && smallest <= largest && largest <= 4.0) {
             return Err(format!(
@@ -431,12 +405,8 @@ impl TrainConfig {
     }
 
     fn validate_sizes(&self) -> Result<(), String> {
-        let (loss, optimiser, start) = (&self.loss, &self.optimiser, &self.start);
-        let weights = [
-            ("loss.l1.weight", loss.l1.weight),
-            ("loss.mse.weight", loss.mse.weight),
-            ("loss.gradient_l1.weight", loss.gradient_l1.weight),
-            ("loss.entropy.weight", loss.entropy.weight),
+        let (optimiser, start) = (&self.optimiser, &self.start);
+        let sizes = [
             ("optimiser.learning_rate", optimiser.learning_rate),
             ("optimiser.epsilon", optimiser.epsilon),
             ("optimiser.weight_decay", optimiser.weight_decay),
@@ -452,7 +422,7 @@ impl TrainConfig {
             ("start.patch_evenness", start.patch_evenness),
             ("start.pixel_scale", start.pixel_scale),
         ];
-        for (key, value) in weights {
+        for (key, value) in sizes {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(format!("`{key}` is {value}; it must be 0 or more"));
             }

@@ -6,7 +6,7 @@
 
 use super::cosines::PatchCosines;
 use super::{StartConfig, TrainConfig, TrainError};
-use crate::tokenizer::{ModelArgs, ModelClass, TokenizerError, parameter_shapes};
+use crate::tokenizer::{ModelArgs, TokenizerError, parameter_shapes};
 use candle_core::{Device, Tensor, Var};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -26,7 +26,7 @@ pub(super) fn first_weights(
     cosines: &PatchCosines,
 ) -> Result<BTreeMap<String, Var>, TrainError> {
     let args = config.model.args();
-    let shapes = parameter_shapes(&args, ModelClass::SoftVq).map_err(TokenizerError::Input)?;
+    let shapes = parameter_shapes(&args, config.model.class.into()).map_err(TokenizerError::Input)?;
     shapes
         .into_iter()
         .map(|(key, shape)| {
@@ -59,7 +59,7 @@ fn first_values(
     match key {
         "encoder.model.patch_embed.proj.weight" => cosines.reading(width_of(shape)),
         "decoder.to_pixel.model.weight" => cosines.painting(width),
-        "quantize.embedding" => unit_rows(&mut noise, count, width),
+        "quantize.embedding" | "quantize.embedding.weight" => unit_rows(&mut noise, count, width),
         "post_quant_conv.weight" => noise.normal(count, start.post_quant_scale * fan_in),
         _ if key.ends_with("model.pos_embed") => picture_positions(side, width, start),
         _ if last == "latent_pos_embed" => latent_positions(args.num_latent_tokens, side, width, start),
