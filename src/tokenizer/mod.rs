@@ -21,7 +21,7 @@ mod rotary;
 mod schema;
 mod source;
 mod stage;
-mod trained_vit;
+pub(crate) mod trained_vit;
 mod vit;
 
 pub use bottleneck::Posterior;
@@ -30,6 +30,7 @@ pub use config::{ModelArgs, ModelClass, VitSize};
 pub use error::TokenizerError;
 pub use files::{INDEX_SUFFIX, ModelFiles, WEIGHT_EXTENSIONS, WEIGHT_NAMES};
 pub use gaussian::Gaussian;
+pub use nearest::NearestTerms;
 pub use quantiser::Mixtures;
 pub use schema::{CheckReport, KeyComparison, WrongShape, check, parameter_shapes};
 pub use stage::{NoHook, PassHook, Stage};
@@ -41,6 +42,7 @@ use checkpoint::{Checkpoint, Entry, Reading};
 use decoder::Decoder;
 use encoder::Encoder;
 use layers::{Builder, Form};
+use nearest::NearestQuantiser;
 use quantiser::Quantiser;
 use schema::Plan;
 use source::{FileSource, GivenSource};
@@ -186,6 +188,11 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
+    /// Changes the temperature of the softmax over codewords, above 0: a training run lowers it step by step.
+    pub fn set_tau(&mut self, tau: f64) {
+        self.args.tau = tau;
+    }
+
     /// Gradients of a scalar `loss` of this model's passes, for every variable it was built of and that the loss
     /// depends on.
     ///
@@ -291,14 +298,36 @@ impl Tokenizer {
         quantiser.forward(&h, tau, self.math)
     }
 
-    /// How near `h` [B, L, D] is to each codeword of its segment: [K, B S, n], before the temperature. Gradients reach
-    /// `h` alone.
+    /// How near `h` [B, L, D] is to each codeword of its segment: [K, B S, n], before the temperature; gradients reach
+    /// `h` alone. Of a VQ model minus the squared distances [B L, n]; gradients reach codewords too.
     ///
     /// # Errors
-    /// Another shape than the model's, a failing device.
+    /// A model without codewords, another shape than its own, a failing device.
     pub fn similarities(&self, h: &Tensor) -> Result<Tensor, TokenizerError> {
+        if let Bottleneck::Hard(quantiser) = &self.bottleneck {
+            return quantiser.similarities(&self.take_tokens(h)?);
+        }
         let quantiser = self.soft_quantiser()?;
         quantiser.similarities(&self.take_tokens(h)?)
+    }
+
+    /// What the codewords and tokens of a VQ model learn from: `h` [B, L, D] and its nearest codewords [B, L] u32, as
+    /// [`Self::encode`] gives them.
+    ///
+    /// # Errors
+    /// A model that is not VQ, another shape than its own, a failing device.
+    pub fn nearest_terms(&self, h: &Tensor, indices: &Tensor) -> Result<NearestTerms, TokenizerError> {
+        self.hard_quantiser()?.terms(&self.take_tokens(h)?, indices)
+    }
+
+    fn hard_quantiser(&self) -> Result<&NearestQuantiser, TokenizerError> {
+        match &self.bottleneck {
+            Bottleneck::Hard(quantiser) => Ok(quantiser),
+            _ => Err(TokenizerError::Input(format!(
+                "this model's class is {}; only a VQ model's tokens are codewords by index",
+                self.class
+            ))),
+        }
     }
 
     /// Weights [B, L, n] f32 over each token's codewords to `z` [B, L, D]. Rows are used as given.
@@ -328,12 +357,7 @@ impl Tokenizer {
     /// # Errors
     /// A model that is not VQ, another shape than its own, an index that no codeword has, a failing device.
     pub fn look_up(&self, indices: &Tensor) -> Result<Tensor, TokenizerError> {
-        let Bottleneck::Hard(quantiser) = &self.bottleneck else {
-            return Err(TokenizerError::Input(format!(
-                "this model's class is {}; only a VQ model's tokens are codewords by index",
-                self.class
-            )));
-        };
+        let quantiser = self.hard_quantiser()?;
         let (count, codes) = (self.args.num_latent_tokens, self.args.codebook_size);
         Self::check_shape(indices, "codeword indices", &[count])?;
         let given = indices.flatten_all()?.to_dtype(DType::F64)?.to_vec1::<f64>()?;

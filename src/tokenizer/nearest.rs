@@ -16,6 +16,15 @@ pub(super) struct Nearest {
     pub(super) distances: Tensor,
 }
 
+/// What a hard quantiser learns from beside the picture (VQ-VAE, equation 3). Scalars, equal in value.
+#[derive(Debug, Clone)]
+pub struct NearestTerms {
+    /// Mean squared difference between tokens and their codewords; its gradient reaches codewords alone.
+    pub codebook: Tensor,
+    /// The same; its gradient reaches tokens alone.
+    pub commitment: Tensor,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct NearestQuantiser {
     /// As stored [n, C].
@@ -61,6 +70,23 @@ impl NearestQuantiser {
             z: z.reshape((batch, length, channels))?,
             indices: indices.reshape((batch, length))?,
             distances: distances.reshape((batch, length, ()))?,
+        })
+    }
+
+    /// Minus the squared distances of `h` [B, L, C] to all codewords [B L, n]; gradients reach both.
+    pub(super) fn similarities(&self, h: &Tensor) -> Result<Tensor, TokenizerError> {
+        let tokens = self.comparable(h)?.flatten_to(1)?;
+        Ok(squared_distances(&tokens, &self.comparable(&self.embedding)?)?.neg()?)
+    }
+
+    /// How far `h` [B, L, C] is from the codewords at `indices` [B, L].
+    pub(super) fn terms(&self, h: &Tensor, indices: &Tensor) -> Result<NearestTerms, TokenizerError> {
+        let tokens = self.comparable(h)?;
+        let codewords = self.look_up(indices)?;
+        let between = |a: &Tensor, b: &Tensor| (a - b)?.sqr()?.mean_all();
+        Ok(NearestTerms {
+            codebook: between(&codewords, &tokens.detach())?,
+            commitment: between(&codewords.detach(), &tokens)?,
         })
     }
 

@@ -164,14 +164,19 @@ impl Sizes {
 }
 
 /// Values that are a product's side.
-struct Matrix(CpuStorage);
+#[derive(Debug)]
+pub(crate) struct Matrix(CpuStorage);
 
 impl Matrix {
-    fn new(values: Vec<f32>) -> Self {
+    pub(crate) fn new(values: Vec<f32>) -> Self {
         Self(CpuStorage::F32(values))
     }
 
-    fn values(&self) -> &[f32] {
+    pub(crate) fn storage(&self) -> &CpuStorage {
+        &self.0
+    }
+
+    pub(crate) fn values(&self) -> &[f32] {
         match &self.0 {
             CpuStorage::F32(values) => values,
             _ => &[],
@@ -179,7 +184,7 @@ impl Matrix {
     }
 
     /// `self` [b, m, k] times `other` [b, k, n]; a side marked transposed lies as [b, k, m] or [b, n, k].
-    fn times(
+    pub(crate) fn times(
         &self,
         is_transposed: bool,
         other: &CpuStorage,
@@ -199,7 +204,7 @@ impl Matrix {
 }
 
 /// Batch, rows, columns and inner size of a product.
-type Dims = (usize, usize, usize, usize);
+pub(crate) type Dims = (usize, usize, usize, usize);
 
 fn into_values(storage: CpuStorage) -> Result<Vec<f32>> {
     match storage {

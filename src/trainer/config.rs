@@ -1,7 +1,7 @@
 //! The configuration of a training run: a TOML file, every key with a default, unknown keys refused by name.
 
-use super::{TrainError, start};
-use crate::tokenizer::{ModelArgs, VitSize};
+use super::{LossConfig, TrainError, start};
+use crate::tokenizer::{ModelArgs, ModelClass, VitSize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,10 +34,38 @@ pub struct TrainConfig {
     pub output: OutputConfig,
 }
 
+/// Which bottleneck a model has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainedClass {
+    /// Mixtures of codewords.
+    #[default]
+    SoftVq,
+    /// Normal distributions.
+    Kl,
+    /// Nearest codewords.
+    Vq,
+    /// None.
+    Ae,
+}
+
+impl From<TrainedClass> for ModelClass {
+    fn from(class: TrainedClass) -> Self {
+        match class {
+            TrainedClass::SoftVq => Self::SoftVq,
+            TrainedClass::Kl => Self::Kl,
+            TrainedClass::Vq => Self::Vq,
+            TrainedClass::Ae => Self::Ae,
+        }
+    }
+}
+
 /// Size of the model; see [`ModelArgs`] for what the reference calls the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
+    /// Which bottleneck.
+    pub class: TrainedClass,
     /// Side of the square picture in pixels.
     pub image_size: usize,
     /// Side of a patch in pixels, encoder and decoder.
@@ -61,11 +89,15 @@ pub struct ModelConfig {
 }
 
 /// Where weights start.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StartConfig {
     /// Which of the two.
     pub kind: StartKind,
+    /// Temperature of the softmax over codewords at step 0, for a run with `tau_steps`.
+    pub tau: f64,
+    /// Steps over which the temperature goes from `tau` to the model's own; 0 has the model's from the start.
+    pub tau_steps: u64,
     /// Sizes of the linear one.
     pub linear: LinearStart,
     /// Sizes of the near one.
@@ -152,51 +184,6 @@ pub struct DataConfig {
     pub batches_ahead: usize,
 }
 
-/// A weight that changes over the run: 0 before `from_step`, then a straight line over `ramp_steps` up to `weight`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Scheduled {
-    /// The weight at the end of the ramp.
-    pub weight: f64,
-    /// First step with a weight above 0.
-    pub from_step: u64,
-    /// Steps from 0 to the whole weight.
-    pub ramp_steps: u64,
-}
-
-impl Scheduled {
-    const fn always(weight: f64) -> Self {
-        Self {
-            weight,
-            from_step: 0,
-            ramp_steps: 0,
-        }
-    }
-
-    /// The weight at a step.
-    pub fn at(&self, step: u64) -> f64 {
-        if step < self.from_step {
-            return 0.0;
-        }
-        let done = (step - self.from_step + 1) as f64 / self.ramp_steps.max(1) as f64;
-        self.weight * done.min(1.0)
-    }
-}
-
-/// Terms of the loss, on values of -1..1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LossConfig {
-    /// Mean absolute difference.
-    pub l1: Scheduled,
-    /// Mean squared difference.
-    pub mse: Scheduled,
-    /// Mean absolute difference of the differences between neighbouring pixels.
-    pub gradient_l1: Scheduled,
-    /// Mean entropy of a token's codewords less the entropy of their mean (the paper's section 3.2).
-    pub entropy: Scheduled,
-}
-
 /// Which of Adam's two forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -278,6 +265,7 @@ impl Default for ModelConfig {
             num_heads: 3,
         };
         Self {
+            class: TrainedClass::default(),
             image_size: 128,
             patch_size: 16,
             tokens: 32,
@@ -288,6 +276,18 @@ impl Default for ModelConfig {
             tau: 0.07,
             encoder: vit,
             decoder: vit,
+        }
+    }
+}
+
+impl Default for StartConfig {
+    fn default() -> Self {
+        Self {
+            kind: StartKind::default(),
+            tau: 0.07,
+            tau_steps: 0,
+            linear: LinearStart::default(),
+            near: NearStart::default(),
         }
     }
 }
@@ -333,17 +333,6 @@ impl Default for DataConfig {
             held_out_share: 0.1,
             threads: 1,
             batches_ahead: 4,
-        }
-    }
-}
-
-impl Default for LossConfig {
-    fn default() -> Self {
-        Self {
-            l1: Scheduled::always(0.5),
-            mse: Scheduled::always(1.0),
-            gradient_l1: Scheduled::always(0.3),
-            entropy: Scheduled::always(0.01),
         }
     }
 }
@@ -425,6 +414,7 @@ impl TrainConfig {
         self.validate_counts()?;
         self.validate_shares()?;
         self.validate_sizes()?;
+        self.loss.validate()?;
         let [smallest, largest] = self.data.cutout_size;
         if !(smallest > 0.0 && smallest <= largest && largest <= 4.0) {
             return Err(format!(
@@ -437,6 +427,9 @@ impl TrainConfig {
                 "`model.{side}.embed_dim` is {}; positions need a multiple of 4",
                 size.embed_dim
             ));
+        }
+        if !(self.start.tau.is_finite() && self.start.tau > 0.0) {
+            return Err(format!("`start.tau` is {}; it must be above 0", self.start.tau));
         }
         if self.start.kind == StartKind::Linear {
             start::linear_fits(&self.model)?;
@@ -491,13 +484,9 @@ impl TrainConfig {
     }
 
     fn validate_sizes(&self) -> Result<(), String> {
-        let (loss, optimiser) = (&self.loss, &self.optimiser);
+        let optimiser = &self.optimiser;
         let (linear, near) = (&self.start.linear, &self.start.near);
-        let weights = [
-            ("loss.l1.weight", loss.l1.weight),
-            ("loss.mse.weight", loss.mse.weight),
-            ("loss.gradient_l1.weight", loss.gradient_l1.weight),
-            ("loss.entropy.weight", loss.entropy.weight),
+        let sizes = [
             ("optimiser.learning_rate", optimiser.learning_rate),
             ("optimiser.epsilon", optimiser.epsilon),
             ("optimiser.weight_decay", optimiser.weight_decay),
@@ -519,7 +508,7 @@ impl TrainConfig {
             ("start.near.patch_evenness", near.patch_evenness),
             ("start.near.pixel_scale", near.pixel_scale),
         ];
-        for (key, value) in weights {
+        for (key, value) in sizes {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(format!("`{key}` is {value}; it must be 0 or more"));
             }
@@ -530,6 +519,23 @@ impl TrainConfig {
     /// Pictures that one optimiser step takes.
     pub fn pictures_per_step(&self) -> usize {
         self.optimiser.batch * self.optimiser.accumulate
+    }
+
+    /// Temperature of the softmax over codewords at a step: by equal factors from the start's to the model's.
+    pub fn tau(&self, step: u64) -> f64 {
+        let (first, last) = (self.start.tau, self.model.tau);
+        if step >= self.start.tau_steps {
+            return last;
+        }
+        first * (last / first).powf(step as f64 / self.start.tau_steps as f64)
+    }
+
+    /// The model in the reference's words, with the temperature of a step.
+    pub(super) fn args_at(&self, step: u64) -> ModelArgs {
+        ModelArgs {
+            tau: self.tau(step),
+            ..self.model.args()
+        }
     }
 
     /// The learning rate at a step: a straight line up, then a cosine down to its final share.
@@ -551,6 +557,13 @@ impl TrainConfig {
 }
 
 impl ModelConfig {
+    /// Whether a run of `other` can go on with this one's weights: everything but the temperature is the same.
+    pub(super) fn has_the_weights_of(&self, other: &Self) -> bool {
+        let mut same_tau = self.clone();
+        same_tau.tau = other.tau;
+        same_tau == *other
+    }
+
     /// The same model in the reference's words.
     pub fn args(&self) -> ModelArgs {
         let decoder_name = if self.encoder == self.decoder {

@@ -15,6 +15,14 @@ pub enum TrainError {
         /// Which key, and what is wrong with it.
         reason: String,
     },
+    /// A network that a loss asks for is not one.
+    #[error("cannot use the network {}: {reason}", path.display())]
+    Network {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system refused a read.
     #[error("cannot read {}: {source}", path.display())]
     Read {

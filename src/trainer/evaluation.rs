@@ -126,8 +126,12 @@ fn reconstruct(
             .collect();
         let x = Tensor::from_vec(values, (batch.len(), 3, side, side), &Device::Cpu)?;
         let encoding = tokenizer.encode(&x, &mut NoHook)?;
-        if let Posterior::Mixture { weights } = &encoding.posterior {
-            sums.add(weights, tokenizer.args().num_codebooks)?;
+        match &encoding.posterior {
+            Posterior::Mixture { weights } => sums.add(weights, tokenizer.args().num_codebooks)?,
+            Posterior::Nearest { indices, .. } => {
+                sums.add_nearest(indices, tokenizer.args().codebook_size)?;
+            }
+            Posterior::Gaussian(_) | Posterior::Point => {}
         }
         sums.add_values(&encoding.z)?;
         let dec = tokenizer.decode(&encoding.z, &mut NoHook)?.flatten_from(1)?;
@@ -157,6 +161,20 @@ impl TokenSums {
             self.top_weight += f64::from(weight);
             let book = index % length / segment;
             if let Some(used) = self.used.get_mut(book * codewords + codeword) {
+                *used = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Indices [B, L] of the codewords that tokens are.
+    fn add_nearest(&mut self, indices: &Tensor, codewords: usize) -> Result<(), TrainError> {
+        self.used.resize(codewords, false);
+        for index in indices.flatten_all()?.to_vec1::<u32>()? {
+            self.count += 1.0;
+            self.perplexity += 1.0;
+            self.top_weight += 1.0;
+            if let Some(used) = self.used.get_mut(index as usize) {
                 *used = true;
             }
         }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const HEADER: &str = "step,pictures,seconds,pictures_per_second,learning_rate,gradient_norm,loss,l1,mse,gradient_l1,\
-entropy,photograph_psnr_db,composite_psnr_db,perplexity,top_weight,codebook_used";
+entropy,photograph_psnr_db,composite_psnr_db,perplexity,top_weight,codebook_used,kl_nats,codebook,commitment,perceptual";
 
 /// A row of the log.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,10 @@ impl Log {
             mse,
             gradient_l1,
             entropy,
+            kl_nats,
+            codebook,
+            commitment,
+            perceptual,
         } = row.terms;
         let mut line = format!(
             "{},{},{:.1},{:.2},{:.3e},{:.4},{loss:.5},{l1:.5},{mse:.5},{gradient_l1:.5},{entropy:.5}",
@@ -75,15 +79,18 @@ impl Log {
         );
         match row.evaluation {
             Some(figures) => line.push_str(&format!(
-                ",{:.3},{:.3},{:.1},{:.4},{:.4}\n",
+                ",{:.3},{:.3},{:.1},{:.4},{:.4}",
                 figures.photograph_psnr_db,
                 figures.composite_psnr_db,
                 figures.perplexity,
                 figures.top_weight,
                 figures.codebook_used
             )),
-            None => line.push_str(",,,,,\n"),
+            None => line.push_str(",,,,,"),
         }
+        line.push_str(&format!(
+            ",{kl_nats:.3},{codebook:.5},{commitment:.5},{perceptual:.5}\n"
+        ));
         let file = std::fs::OpenOptions::new().append(true).open(&self.path);
         file.and_then(|mut file| file.write_all(line.as_bytes()))
             .map_err(|source| {

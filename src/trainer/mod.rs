@@ -8,6 +8,8 @@ mod error;
 mod evaluation;
 mod log;
 mod loss;
+mod networks;
+mod noise;
 mod optimiser;
 mod run;
 mod start;
@@ -16,17 +18,20 @@ mod values;
 mod workers;
 
 pub use config::{
-    DataConfig, LinearStart, LossConfig, ModelConfig, NearStart, OptimiserConfig, OptimiserKind,
-    OutputConfig, Scheduled, StartConfig, StartKind, TrainConfig,
+    DataConfig, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
+    StartConfig, StartKind, TrainConfig, TrainedClass,
 };
 pub use data::{Batch, DataFolders, Library, Loader};
 pub use error::TrainError;
 pub use evaluation::{Evaluated, Evaluation, HeldOut};
-pub use loss::{entropy_term, reconstruction_terms};
+pub use loss::{
+    Aids, HARD_LOG_FLOOR, LossConfig, LossWeights, Perceptual, PerceptualConfig, SOFT_LOG_FLOOR, Scheduled,
+    Terms, entropy_term, loss, reconstruction_terms,
+};
 pub use run::{Outcome, Progress, Run};
 
 use crate::picture::Planar;
-use crate::tokenizer::{Math, NoHook, Tokenizer, TokenizerError};
+use crate::tokenizer::{Math, ModelClass, Tokenizer};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use optimiser::{Optimiser, Parameter};
@@ -37,21 +42,6 @@ use workers::Workers;
 
 /// Pictures that the first weights are fitted to.
 const MEASURED_PICTURES: u64 = 256;
-
-/// The terms of a loss, unweighted, and their weighted sum.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Terms {
-    /// The weighted sum.
-    pub loss: f64,
-    /// Mean absolute difference.
-    pub l1: f64,
-    /// Mean squared difference.
-    pub mse: f64,
-    /// Mean absolute difference of neighbouring pixels' differences.
-    pub gradient_l1: f64,
-    /// See [`entropy_term`]; 0 where its weight is.
-    pub entropy: f64,
-}
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,73 +56,26 @@ pub struct StepReport {
     pub learning_rate: f64,
 }
 
-/// Weights of the terms at one step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LossWeights {
-    /// Of the mean absolute difference.
-    pub l1: f64,
-    /// Of the mean squared difference.
-    pub mse: f64,
-    /// Of the neighbouring pixels' differences.
-    pub gradient_l1: f64,
-    /// Of the entropy term.
-    pub entropy: f64,
-}
-
-impl LossConfig {
-    /// The weights at a step.
-    pub fn at(&self, step: u64) -> LossWeights {
-        LossWeights {
-            l1: self.l1.at(step),
-            mse: self.mse.at(step),
-            gradient_l1: self.gradient_l1.at(step),
-            entropy: self.entropy.at(step),
-        }
-    }
-}
-
-/// The loss of a batch `x` [B, 3, H, W] and its terms; gradients reach the variables that `tokenizer` was built of.
-///
-/// # Errors
-/// Another shape than the model's, a failing tensor operation.
-pub fn loss(
-    tokenizer: &Tokenizer,
-    x: &Tensor,
-    weights: &LossWeights,
-) -> Result<(Tensor, Terms), TokenizerError> {
-    let encoding = tokenizer.encode(x, &mut NoHook)?;
-    let found = tokenizer.decode(&encoding.z, &mut NoHook)?;
-    let distances = reconstruction_terms(&found, x)?;
-    let shares = [weights.l1, weights.mse, weights.gradient_l1].map(|weight| weight as f32);
-    let mut loss = (&distances * Tensor::new(&shares, x.device())?)?.sum_all()?;
-    let mut entropy = 0.0;
-    if weights.entropy != 0.0 {
-        let term = entropy_term(&tokenizer.similarities(&encoding.h)?)?;
-        entropy = f64::from(term.to_scalar::<f32>()?);
-        loss = (loss + (term * weights.entropy)?)?;
-    }
-    let distances = distances.to_vec1::<f32>()?;
-    let distance = |index: usize| f64::from(distances.get(index).copied().unwrap_or(f32::NAN));
-    let terms = Terms {
-        loss: f64::from(loss.to_scalar::<f32>()?),
-        l1: distance(0),
-        mse: distance(1),
-        gradient_l1: distance(2),
-        entropy,
-    };
-    Ok((loss, terms))
-}
-
 /// A model under training.
 #[derive(Debug)]
 pub struct Trainer {
     config: TrainConfig,
     /// One for each part of a batch, all of the same variables.
     tokenizers: Vec<Tokenizer>,
+    /// None where its weight stays 0.
+    perceptual: Option<Perceptual>,
     optimiser: Optimiser,
     loader: Loader,
     workers: Workers,
     step: u64,
+}
+
+/// What one worker computes of a batch.
+struct Part<'a> {
+    tokenizer: &'a Tokenizer,
+    x: Tensor,
+    /// Of a KL model.
+    noise: Option<Tensor>,
 }
 
 impl Trainer {
@@ -160,7 +103,7 @@ impl Trainer {
     /// A file that is damaged or belongs to another model.
     pub fn resume(config: &TrainConfig, library: &Arc<Library>, state: &Path) -> Result<Self, TrainError> {
         let saved = state::read_state(state)?;
-        let problem = if saved.config.model != config.model {
+        let problem = if !saved.config.model.has_the_weights_of(&config.model) {
             Some("`model`")
         } else if saved.config.seed != config.seed {
             Some("`seed`")
@@ -191,7 +134,7 @@ impl Trainer {
             .map(|parameter| (parameter.key.clone(), parameter.var.as_tensor().clone()))
             .collect();
         let tokenizers = (0..config.optimiser.parts)
-            .map(|_| Tokenizer::for_training(config.model.args(), tensors.clone()))
+            .map(|_| Tokenizer::for_training(config.args_at(step), tensors.clone()))
             .collect::<Result<_, _>>()?;
         let optimiser = config.optimiser.clone();
         let loader = Loader::start(
@@ -202,8 +145,13 @@ impl Trainer {
             config.model.image_size,
             step * optimiser.accumulate as u64,
         )?;
+        let perceptual = &config.loss.perceptual;
         Ok(Self {
             tokenizers,
+            perceptual: match perceptual.network_in_use() {
+                Some(path) => Some(Perceptual::read(path, &perceptual.stages)?),
+                None => None,
+            },
             optimiser: Optimiser::new(optimiser, parameters),
             loader,
             workers: Workers::start(config.threads)?,
@@ -223,15 +171,23 @@ impl Trainer {
     /// A loss or gradient that is not finite; a failing tensor operation.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let weights = self.config.loss.at(self.step);
+        let tau = self.config.tau(self.step);
+        for tokenizer in &mut self.tokenizers {
+            tokenizer.set_tau(tau);
+        }
         let passes = (self.config.optimiser.parts * self.config.optimiser.accumulate) as f64;
         let mut terms = Terms::default();
         let mut norm = 0.0;
-        for _ in 0..self.config.optimiser.accumulate {
-            let parts = self.parts()?;
-            let parts: Vec<(&Tokenizer, Tensor)> = self.tokenizers.iter().zip(parts).collect();
-            let done = self.workers.map(&parts, |(tokenizer, x)| {
-                let (loss, terms) = loss(tokenizer, x, &weights)?;
-                Ok((terms, tokenizer.backward(&loss)?))
+        for batch in 0..self.config.optimiser.accumulate {
+            let values = self.loader.next_batch()?.values;
+            let parts = self.parts(&values, batch)?;
+            let done = self.workers.map(&parts, |part| {
+                let aids = Aids {
+                    noise: part.noise.as_ref(),
+                    perceptual: self.perceptual.as_ref(),
+                };
+                let (loss, terms) = loss(part.tokenizer, &part.x, &weights, &aids)?;
+                Ok((terms, part.tokenizer.backward(&loss)?))
             })?;
             for (of_part, _) in &done {
                 terms.add(of_part, 1.0 / passes);
@@ -257,16 +213,30 @@ impl Trainer {
         })
     }
 
-    /// The next batch, cut.
-    fn parts(&mut self) -> Result<Vec<Tensor>, TrainError> {
-        let values = self.loader.next_batch()?.values;
-        let side = self.config.model.image_size;
-        let of_part = self.config.optimiser.batch / self.config.optimiser.parts;
-        let shape = (of_part, 3, side, side);
-        let parts = values.chunks(of_part * 3 * side * side);
-        Ok(parts
-            .map(|part| Tensor::from_slice(part, shape, &Device::Cpu))
-            .collect::<candle_core::Result<_>>()?)
+    /// Batch number `batch` of this step, cut.
+    fn parts(&self, values: &[f32], batch: usize) -> Result<Vec<Part<'_>>, TrainError> {
+        let (model, optimiser) = (&self.config.model, &self.config.optimiser);
+        let of_part = optimiser.batch / optimiser.parts;
+        let per_picture = 3 * model.image_size * model.image_size;
+        let batches_before = self.step * optimiser.accumulate as u64 + batch as u64;
+        let tokens = (of_part, model.tokens, model.channels);
+        let parts = self.tokenizers.iter().zip(values.chunks(of_part * per_picture));
+        parts
+            .enumerate()
+            .map(|(index, (tokenizer, values))| {
+                let first_picture = batches_before * optimiser.batch as u64 + (index * of_part) as u64;
+                let shape = (of_part, 3, model.image_size, model.image_size);
+                let noise = match ModelClass::from(model.class) {
+                    ModelClass::Kl => Some(noise::of_tokens(self.config.seed, first_picture, tokens)?),
+                    _ => None,
+                };
+                Ok(Part {
+                    tokenizer,
+                    x: Tensor::from_slice(values, shape, &Device::Cpu)?,
+                    noise,
+                })
+            })
+            .collect()
     }
 
     /// Figures of the averaged weights on held-out pictures.
@@ -285,7 +255,7 @@ impl Trainer {
             tensors.insert(parameter.key.clone(), average);
         }
         Ok(Tokenizer::from_tensors(
-            self.config.model.args(),
+            self.config.args_at(self.step),
             tensors,
             Math::Fused,
         )?)
@@ -293,8 +263,11 @@ impl Trainer {
 
     /// `config.json` of the averaged weights, with the mean and deviation of held-out tokens for generators.
     pub fn model_config(&self, figures: &Evaluation) -> String {
-        let mut args = self.config.model.args();
-        args.entropy_loss_ratio = self.config.loss.entropy.weight;
+        let mut args = self.config.args_at(self.step);
+        let loss = &self.config.loss;
+        args.entropy_loss_ratio = loss.entropy.weight;
+        args.kl_loss_weight = loss.kl.weight;
+        args.commit_loss_beta = loss.commitment.weight;
         if figures.latent_deviation > 0.0 {
             args.vq_mean = figures.latent_mean;
             args.vq_std = figures.latent_deviation;
@@ -313,15 +286,5 @@ impl Trainer {
     /// A configuration that TOML cannot hold.
     pub fn state_bytes(&self) -> Result<Vec<u8>, TrainError> {
         state::state_bytes(self.step, &self.config, &self.optimiser.parameters)
-    }
-}
-
-impl Terms {
-    fn add(&mut self, other: &Self, factor: f64) {
-        self.loss += other.loss * factor;
-        self.l1 += other.l1 * factor;
-        self.mse += other.mse * factor;
-        self.gradient_l1 += other.gradient_l1 * factor;
-        self.entropy += other.entropy * factor;
     }
 }

@@ -4,7 +4,7 @@ use super::optimiser::Parameter;
 use super::values::with_values;
 use super::{TrainConfig, TrainError};
 use crate::document::{TensorData, TensorEntry, tensors_to_bytes};
-use crate::tokenizer::{ModelClass, parameter_shapes};
+use crate::tokenizer::parameter_shapes;
 use candle_core::{Device, Tensor, Var};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
@@ -110,7 +110,7 @@ fn parse(bytes: &[u8]) -> Result<Saved, String> {
         .parse()
         .map_err(|error| format!("`{STEP}` is no number: {error}"))?;
     let config = TrainConfig::parse(&text(CONFIG)?)?;
-    let shapes = parameter_shapes(&config.model.args(), ModelClass::SoftVq)?;
+    let shapes = parameter_shapes(&config.model.args(), config.model.class.into())?;
     let parameters = shapes
         .into_iter()
         .map(|(key, shape)| {

@@ -24,6 +24,9 @@ fn an_impossible_value_is_refused_by_name() {
         ("[data]\ncutout_size = [0.9, 0.3]", "`data.cutout_size`"),
         ("[optimiser]\nbatch = 5\nparts = 2", "`optimiser.parts`"),
         ("[optimiser]\nlearning_rate = -1.0", "`optimiser.learning_rate`"),
+        ("[loss]\nkl = { weight = -1.0 }", "`loss.kl.weight`"),
+        ("[loss.perceptual]\nweight = 1.0", "`loss.perceptual.network`"),
+        ("[loss.perceptual]\nstages = [8]", "`loss.perceptual.stages`"),
         ("[model]\npatch_size = 7", "`enc_patch_size`"),
     ] {
         let error = TrainConfig::parse(text).unwrap_err();

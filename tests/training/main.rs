@@ -10,5 +10,6 @@ mod support;
 mod config;
 mod data;
 mod gradients;
+mod perceptual;
 mod program;
 mod runs;

@@ -2,7 +2,7 @@
 
 use super::cells;
 use crate::tokenizer::VitSize;
-use crate::trainer::ModelConfig;
+use crate::trainer::{ModelConfig, TrainedClass};
 use std::f64::consts::TAU;
 
 /// Waves of the position code that tell patches apart well enough.
@@ -47,9 +47,10 @@ pub(super) enum Looking {
 /// # Errors
 /// A message that names the key.
 pub(in crate::trainer) fn linear_fits(model: &ModelConfig) -> Result<(), String> {
-    if !model.codebook_l2_norm || model.channels < 3 {
+    if model.class != TrainedClass::SoftVq || !model.codebook_l2_norm || model.channels < 3 {
         return Err(
-            "`start.kind` is \"linear\"; that takes `model.codebook_l2_norm` and 3 `model.channels` or more"
+            "`start.kind` is \"linear\"; that takes `model.class` \"softvq\", `model.codebook_l2_norm` and 3 `model.channels` \
+             or more"
                 .to_owned(),
         );
     }

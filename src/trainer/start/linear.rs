@@ -36,7 +36,7 @@ pub(super) fn weights(
     let mut start = Start {
         encoder: Channels::of(model, model.encoder, "encoder").map_err(invalid)?,
         decoder: Channels::of(model, model.decoder, "decoder").map_err(invalid)?,
-        args: model.args(),
+        args: config.args_at(0),
         seed: config.seed,
         sizes: config.start.linear.clone(),
         pictures: batches(pictures)?,

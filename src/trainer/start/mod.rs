@@ -11,7 +11,7 @@ pub(super) use layout::linear_fits;
 
 use super::{StartKind, TrainConfig, TrainError};
 use crate::picture::Planar;
-use crate::tokenizer::{ModelClass, TokenizerError, parameter_shapes};
+use crate::tokenizer::{TokenizerError, parameter_shapes};
 use candle_core::{Tensor, Var};
 use cosines::PatchCosines;
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub(super) fn first_weights(
     pictures: &[Planar],
 ) -> Result<BTreeMap<String, Var>, TrainError> {
     let args = config.model.args();
-    let shapes = parameter_shapes(&args, ModelClass::SoftVq).map_err(TokenizerError::Input)?;
+    let shapes = parameter_shapes(&args, config.model.class.into()).map_err(TokenizerError::Input)?;
     let cosines = PatchCosines::measure(pictures, config.model.patch_size);
     let is_linear = match config.start.kind {
         StartKind::Near => false,

@@ -57,7 +57,7 @@ fn first_values(
             cosines.reading(width_of(shape), start.patch_scale, start.patch_evenness)
         }
         "decoder.to_pixel.model.weight" => cosines.painting(width, start.pixel_scale),
-        "quantize.embedding" => unit_rows(&mut noise, count, width),
+        "quantize.embedding" | "quantize.embedding.weight" => unit_rows(&mut noise, count, width),
         "post_quant_conv.weight" => noise.normal(count, start.post_quant_scale * fan_in),
         _ if key.ends_with("model.pos_embed") => picture_positions(side, width, start),
         _ if last == "latent_pos_embed" => latent_positions(args.num_latent_tokens, side, width, start),

@@ -1,14 +1,7 @@
-//! Terms of the loss, each with its gradient worked out in the same sweep (SoftVQ-VAE, section 3.3; the entropy term as
-//! the reference computes it).
+//! Distances between pictures, pixel by pixel, with their gradients worked out by hand.
 
-use super::values::{gradient_values, values};
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
-use std::sync::OnceLock;
-
-/// Temperature of the entropy term's softmax, whatever the model's own.
-const ENTROPY_TEMPERATURE: f32 = 0.01;
-/// Added under the logarithm of the mean distribution.
-const LOG_FLOOR: f32 = 1e-6;
+use crate::trainer::values::{gradient_values, values};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 
 /// Distances between `found` and `wanted`, both `[B, 3, H, W]`: `[3]` with the mean absolute difference, the mean squared
 /// difference, and the mean absolute difference of neighbouring pixels' differences (across plus down). Gradients reach
@@ -20,17 +13,6 @@ pub fn reconstruction_terms(found: &Tensor, wanted: &Tensor) -> Result<Tensor> {
     found
         .contiguous()?
         .apply_op2(&wanted.contiguous()?, Reconstruction)
-}
-
-/// Mean entropy of the rows of `similarities` [.., n] as distributions, less the entropy of their mean: small when each
-/// token leans on few codewords and all codewords have their tokens. A scalar.
-///
-/// # Errors
-/// A tensor that is not contiguous f32 on the CPU.
-pub fn entropy_term(similarities: &Tensor) -> Result<Tensor> {
-    similarities.contiguous()?.apply_op1(Entropy {
-        gradient: OnceLock::new(),
-    })
 }
 
 struct Reconstruction;
@@ -172,76 +154,5 @@ fn add_plane_gradient(pull: &mut [f32], plane: &[f32], width: usize, across: f32
         ) {
             add_step_gradient(at_this, at_next, this, next, down);
         }
-    }
-}
-
-struct Entropy {
-    /// Of the similarities, known once the term is.
-    gradient: OnceLock<Vec<f32>>,
-}
-
-/// `row` becomes softmax(`row` / temperature); gives back the entropy in nats.
-fn soften(row: &mut [f32]) -> f32 {
-    let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let mut sum = 0.0;
-    let mut weighted = 0.0;
-    for value in row.iter_mut() {
-        let logit = (*value - top) / ENTROPY_TEMPERATURE;
-        *value = logit.exp();
-        sum += *value;
-        weighted += *value * logit;
-    }
-    for value in row.iter_mut() {
-        *value /= sum;
-    }
-    // -sum p (logit - ln sum)
-    sum.ln() - weighted / sum
-}
-
-impl CustomOp1 for Entropy {
-    fn name(&self) -> &'static str {
-        "entropy-term"
-    }
-
-    fn cpu_fwd(&self, similarities: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let mut weights = values(similarities, layout)?.to_vec();
-        let codewords = layout.dims().last().copied().unwrap_or(1).max(1);
-        let rows = (weights.len() / codewords).max(1) as f32;
-        let entropies: Vec<f32> = weights.chunks_exact_mut(codewords).map(soften).collect();
-        let mut mean = vec![0.0_f32; codewords];
-        for row in weights.chunks_exact(codewords) {
-            mean.iter_mut()
-                .zip(row)
-                .for_each(|(mean, weight)| *mean += weight);
-        }
-        mean.iter_mut().for_each(|mean| *mean /= rows);
-        let row_entropy = entropies.iter().sum::<f32>() / rows;
-        let mean_entropy = -mean
-            .iter()
-            .map(|mean| mean * (mean + LOG_FLOOR).ln())
-            .sum::<f32>();
-        // Of each codeword: how the entropy of the mean changes with its share.
-        let pulls: Vec<f32> = mean
-            .iter()
-            .map(|mean| -((mean + LOG_FLOOR).ln() + mean / (mean + LOG_FLOOR)))
-            .collect();
-        let scale = 1.0 / (rows * ENTROPY_TEMPERATURE);
-        for (row, entropy) in weights.chunks_exact_mut(codewords).zip(&entropies) {
-            let mean_pull: f32 = row.iter().zip(&pulls).map(|(weight, pull)| weight * pull).sum();
-            for (weight, pull) in row.iter_mut().zip(&pulls) {
-                let log = weight.max(f32::MIN_POSITIVE).ln();
-                *weight *= -scale * (log + entropy + pull - mean_pull);
-            }
-        }
-        // A second forward of the same operation does not happen; the first gradient stays.
-        let _ = self.gradient.set(weights);
-        Ok((CpuStorage::F32(vec![row_entropy - mean_entropy]), Shape::from(())))
-    }
-
-    fn bwd(&self, similarities: &Tensor, _term: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let factor = gradient.to_scalar::<f32>()?;
-        let pull = self.gradient.get().map(Vec::as_slice).unwrap_or_default();
-        let pull = pull.iter().map(|value| value * factor).collect();
-        Ok(Some(Tensor::from_vec(pull, similarities.shape(), &Device::Cpu)?))
     }
 }
