@@ -203,10 +203,10 @@ impl Attention {
         let (length, kept, size) = (sizes.length, sizes.kept, sizes.head_dim());
         let (some, count) = (sizes.kept_tokens(), sizes.attentions());
         let (query, key, value) = (Matrix::new(query), Matrix::new(key), Matrix::new(value));
-        let mut weights = query.times(false, &key.0, true, (count, kept, length, size))?;
+        let mut weights = query.times(false, key.storage(), true, (count, kept, length, size))?;
         softmax(&mut weights, length);
         let weights = Matrix::new(weights);
-        let heads = weights.times(false, &value.0, false, (count, kept, size, length))?;
+        let heads = weights.times(false, value.storage(), false, (count, kept, size, length))?;
         let mut mixed = vec![0.0; sizes.kept_rows() * sizes.width];
         join(&heads, &mut mixed, (1, 0), some, some, 1.0, sizes);
         let saved = Self {
@@ -226,12 +226,12 @@ impl Attention {
         let pull = Matrix::new(split(pull, (1, 0), some, some, 1.0, sizes));
         let value = self
             .weights
-            .times(true, &pull.0, false, (count, length, size, kept))?;
-        let mut weights = pull.times(false, &self.value.0, true, (count, kept, length, size))?;
+            .times(true, pull.storage(), false, (count, length, size, kept))?;
+        let mut weights = pull.times(false, self.value.storage(), true, (count, kept, length, size))?;
         softmax_back(&mut weights, self.weights.values(), length);
         let weights = Matrix::new(weights);
-        let query = weights.times(false, &self.key.0, false, (count, kept, size, length))?;
-        let key = weights.times(true, &self.query.0, false, (count, length, size, kept))?;
+        let query = weights.times(false, self.key.storage(), false, (count, kept, size, length))?;
+        let key = weights.times(true, self.query.storage(), false, (count, length, size, kept))?;
         Ok([query, key, value])
     }
 

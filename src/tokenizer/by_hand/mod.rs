@@ -52,7 +52,7 @@ impl WeightGradients {
         rows: usize,
     ) -> Result<Vec<f32>> {
         let (outputs, inputs) = weight.dims2()?;
-        let of_weight = pull.times(true, &x.0, false, (1, outputs, inputs, rows))?;
+        let of_weight = pull.times(true, x.storage(), false, (1, outputs, inputs, rows))?;
         self.add(weight, of_weight)?;
         self.add(bias, column_sums(pull.values(), outputs))?;
         with_storage(weight, |weight| {
@@ -65,11 +65,16 @@ impl WeightGradients {
 pub(crate) type Pair = (Tensor, Tensor);
 
 /// Values that are a product's side.
+#[derive(Debug)]
 pub(crate) struct Matrix(CpuStorage);
 
 impl Matrix {
     pub(crate) fn new(values: Vec<f32>) -> Self {
         Self(CpuStorage::F32(values))
+    }
+
+    pub(crate) fn storage(&self) -> &CpuStorage {
+        &self.0
     }
 
     pub(crate) fn values(&self) -> &[f32] {
