@@ -122,7 +122,7 @@ impl Default for GeneratorTrainConfig {
             },
             bank: BankConfig {
                 pictures: 8192,
-                renew_every: 4,
+                renew_every: 16,
                 class_evenness: 0.5,
             },
             data: PictureConfig {
