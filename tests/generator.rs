@@ -950,3 +950,23 @@ fn a_trainable_generator_takes_every_key_and_only_tokens() {
     let error = TrainableGenerator::new(squares, GeneratorClass::Sit, tensors).unwrap_err();
     assert!(error.to_string().contains("squares"), "{error}");
 }
+
+#[test]
+fn the_path_of_a_generators_training_is_read_where_it_is_one() {
+    let args = |path: Value| -> GeneratorArgs {
+        serde_json::from_value(json!({
+            "input_size": 4, "in_channels": 2, "hidden_size": 8, "depth": 1, "num_heads": 2, "mlp_ratio": 4.0,
+            "num_classes": 2, "path_type": path,
+        }))
+        .unwrap()
+    };
+    let path = |path: Value| Settings::of_generator(GeneratorClass::Sit, &args(path)).path;
+    assert_eq!(path(json!("cosine")), Path::Cosine);
+    assert_eq!(args(json!("linear")).path(), Some(Path::Linear));
+    for nothing in [json!("edm"), json!(null), json!(3)] {
+        assert_eq!(args(nothing.clone()).path(), None);
+        assert_eq!(path(nothing), Path::Linear);
+    }
+    let dit = Settings::of_generator(GeneratorClass::Dit, &args(json!("edm")));
+    assert_eq!(dit, Settings::of(GeneratorClass::Dit));
+}
