@@ -48,6 +48,15 @@ fn softmax(scores: Tensor, scale: f64) -> CandleResult<Tensor> {
     ops::softmax_last_dim(&(scores * scale)?)
 }
 
+/// GELU of `x`, which is the caller's own.
+fn gelu(x: Tensor) -> CandleResult<Tensor> {
+    if x.device().is_cpu() && x.is_contiguous() {
+        fused::gelu_tanh(&x)?;
+        return Ok(x);
+    }
+    x.gelu()
+}
+
 /// x (1 + scale) + shift, scale and shift [B, D] over x [B, N, D].
 fn modulate(x: &Tensor, shift: &Tensor, scale: &Tensor) -> CandleResult<Tensor> {
     x.broadcast_mul(&(scale.unsqueeze(1)? + 1.0)?)?
@@ -137,10 +146,8 @@ impl Block {
         };
         let attended = self.attention(&modulate(&self.norm.forward(x)?, shift_attn, scale_attn)?)?;
         let x = (x + attended.broadcast_mul(&gate_attn.unsqueeze(1)?)?)?;
-        let hidden = self
-            .fc1
-            .forward(&modulate(&self.norm.forward(&x)?, shift_mlp, scale_mlp)?)?
-            .gelu()?;
+        let modulated = modulate(&self.norm.forward(&x)?, shift_mlp, scale_mlp)?;
+        let hidden = gelu(self.fc1.forward(&modulated)?)?;
         &x + self
             .fc2
             .forward(&hidden)?

@@ -40,6 +40,11 @@ pub(crate) fn softmax(x: &Tensor, scale: f64) -> Result<()> {
     x.inplace_op1(&Softmax { scale: scale as f32 })
 }
 
+/// `x` = GELU(`x`) by the tangens hyperbolicus, in place.
+pub(crate) fn gelu_tanh(x: &Tensor) -> Result<()> {
+    x.inplace_op1(&GeluTanh)
+}
+
 /// LayerNorm over the last dimension.
 pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f32) -> Result<Tensor> {
     x.apply_op3_no_bwd(weight, bias, &LayerNorm { epsilon })
@@ -196,6 +201,23 @@ impl InplaceOp1 for Softmax {
             for value in row.iter_mut() {
                 *value *= factor;
             }
+        });
+        Ok(())
+    }
+}
+
+struct GeluTanh;
+
+impl InplaceOp1 for GeluTanh {
+    fn name(&self) -> &'static str {
+        "gelu-tanh"
+    }
+
+    fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        for_each_row(values_mut(x, layout)?, LANES, |_, values| {
+            values
+                .iter_mut()
+                .for_each(|value| *value = gelu_tanh_and_slope(*value).0);
         });
         Ok(())
     }
@@ -375,6 +397,11 @@ mod tests {
             );
         }
         assert!(gelu_tanh_and_slope(f32::NAN).0.is_nan());
+
+        let x = Tensor::from_vec(wave(3 * 37, 6.0), (3, 37), &Device::Cpu).unwrap();
+        let expected = x.gelu().unwrap();
+        gelu_tanh(&x).unwrap();
+        assert!(difference(&x, &expected) < 2e-6);
     }
 
     #[test]

@@ -328,6 +328,14 @@ fn the_recipe_that_ships_names_classes_and_only_known_keys() {
     let config = GeneratorTrainConfig::read(&root.join("softscope-sit.toml"))
         .unwrap()
         .unwrap();
+    // The recipe says that its values are the defaults.
+    let defaults = GeneratorTrainConfig {
+        tokenizer: "softscope-32".to_owned(),
+        labels: Some(root.join("labels.tsv")),
+        steps: 40_000,
+        ..GeneratorTrainConfig::default()
+    };
+    assert_eq!(config, defaults);
     let table = LabelTable::read(config.labels.as_ref().unwrap()).unwrap();
     assert!((8..=24).contains(&table.classes().len()), "{:?}", table.classes());
     for (stem, class) in [

@@ -121,7 +121,7 @@ impl Default for GeneratorTrainConfig {
                 label_dropout: 0.1,
             },
             bank: BankConfig {
-                pictures: 8192,
+                pictures: 4096,
                 renew_every: 16,
                 class_evenness: 0.5,
             },
