@@ -48,9 +48,7 @@ pub(super) struct Saved {
 struct SavedBlock {
     modulation: Modulation,
     norm1: SavedNorm,
-    attention: Attention,
-    /// Of queries and of keys.
-    query_key_norm: Option<(SavedNorm, SavedNorm)>,
+    attention: SavedAttention,
     /// Mixed values [B T, D].
     mixed: Matrix,
     /// Output of `proj` before its gate.
@@ -61,6 +59,12 @@ struct SavedBlock {
     slope: Vec<f32>,
     /// Output of `fc2` before its gate.
     fed: Vec<f32>,
+}
+
+struct SavedAttention {
+    attention: Attention,
+    /// Of queries and of keys.
+    query_key_norm: Option<(SavedNorm, SavedNorm)>,
 }
 
 fn modulation(condition: &Matrix, weights: &Pair, sizes: Sizes) -> Result<Modulation> {
@@ -75,7 +79,7 @@ impl BlockWeights {
         let modulation = modulation(condition, &self.modulation, sizes)?;
         let norm1 = SavedNorm::of(x, sizes.width, NORM_EPS);
         let qkv = linear(&modulation.apply(&norm1, ATTENTION), &self.qkv, rows)?;
-        let (attention, query_key_norm, mixed) = self.attention(&qkv, sizes)?;
+        let (attention, mixed) = self.attention(&qkv, sizes)?;
         let projected = linear(&mixed, &self.proj, rows)?;
         modulation.add_gated(x, &projected, ATTENTION);
 
@@ -92,7 +96,6 @@ impl BlockWeights {
             modulation,
             norm1,
             attention,
-            query_key_norm,
             mixed,
             projected,
             norm2,
@@ -102,15 +105,15 @@ impl BlockWeights {
         })
     }
 
-    #[allow(clippy::type_complexity)] // what the block saves of its attention, and the mixed values
-    fn attention(
-        &self,
-        qkv: &[f32],
-        sizes: Sizes,
-    ) -> Result<(Attention, Option<(SavedNorm, SavedNorm)>, Matrix)> {
+    /// From queries, keys and values together [B T, 3D] to mixed values.
+    fn attention(&self, qkv: &[f32], sizes: Sizes) -> Result<(SavedAttention, Matrix)> {
         let Some((query_weights, key_weights)) = &self.query_key_norm else {
             let (attention, mixed) = Attention::of_joined(qkv, sizes)?;
-            return Ok((attention, None, mixed));
+            let saved = SavedAttention {
+                attention,
+                query_key_norm: None,
+            };
+            return Ok((saved, mixed));
         };
         let all = sizes.all_tokens();
         let heads = |part: usize| split(qkv, (3, part), all, all, 1.0, sizes);
@@ -119,7 +122,11 @@ impl BlockWeights {
         let mut query = query_norm.output(query_weights)?;
         query.iter_mut().for_each(|value| *value *= sizes.query_scale());
         let (attention, mixed) = Attention::new(query, key_norm.output(key_weights)?, heads(2), sizes)?;
-        Ok((attention, Some((query_norm, key_norm)), mixed))
+        let saved = SavedAttention {
+            attention,
+            query_key_norm: Some((query_norm, key_norm)),
+        };
+        Ok((saved, mixed))
     }
 
     /// `pull` on the block's output becomes that on its input; that on the condition is added to `condition_pull`.
@@ -144,7 +151,7 @@ impl BlockWeights {
 
         let projected = modulation.gate_back(pull, &saved.projected, ATTENTION, &mut of_modulation);
         let mixed = gradients.linear_back(&projected, &saved.mixed, &self.proj, rows)?;
-        let qkv = Matrix::new(self.attention_back(&mixed, saved, gradients, sizes)?);
+        let qkv = Matrix::new(self.attention_back(&mixed, &saved.attention, gradients, sizes)?);
         let input = modulation.apply(&saved.norm1, ATTENTION);
         let normed = gradients.linear_back(&qkv, &input, &self.qkv, rows)?;
         modulation.apply_back(&normed, &saved.norm1, ATTENTION, &mut of_modulation, pull);
@@ -158,10 +165,11 @@ impl BlockWeights {
         )
     }
 
+    /// The way back of [`Self::attention`].
     fn attention_back(
         &self,
         pull: &[f32],
-        saved: &SavedBlock,
+        saved: &SavedAttention,
         gradients: &WeightGradients,
         sizes: Sizes,
     ) -> Result<Vec<f32>> {
