@@ -9,6 +9,7 @@ mod support;
 
 mod config;
 mod data;
+mod generator;
 mod gradients;
 mod perceptual;
 mod program;

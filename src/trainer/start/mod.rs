@@ -8,6 +8,7 @@ mod near;
 mod noise;
 
 pub(super) use layout::linear_fits;
+pub(super) use noise::Noise;
 
 use super::{StartKind, TrainConfig, TrainError};
 use crate::picture::Planar;

@@ -6,10 +6,10 @@ use rand_distr::{Distribution, StandardNormal};
 use sha2::{Digest, Sha256};
 
 /// Random values of one key, the same whatever other keys there are.
-pub(super) struct Noise(ChaCha8Rng);
+pub(in crate::trainer) struct Noise(ChaCha8Rng);
 
 impl Noise {
-    pub(super) fn of_key(seed: u64, key: &str) -> Self {
+    pub(in crate::trainer) fn of_key(seed: u64, key: &str) -> Self {
         let digest = Sha256::digest(key.as_bytes());
         let stream = digest
             .iter()
@@ -20,7 +20,7 @@ impl Noise {
         Self(random)
     }
 
-    pub(super) fn normal(&mut self, count: usize, deviation: f64) -> Vec<f32> {
+    pub(in crate::trainer) fn normal(&mut self, count: usize, deviation: f64) -> Vec<f32> {
         (0..count)
             .map(|_| {
                 let value: f64 = StandardNormal.sample(&mut self.0);
