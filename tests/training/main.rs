@@ -14,3 +14,4 @@ mod gradients;
 mod perceptual;
 mod program;
 mod runs;
+mod start;
