@@ -26,7 +26,7 @@ pub use data::{Batch, DataFolders, Library, Loader};
 pub use error::TrainError;
 pub use evaluation::{Evaluated, Evaluation, HeldOut};
 pub use loss::{
-    Aids, HARD_LOG_FLOOR, LossConfig, LossWeights, Perceptual, PerceptualConfig, SOFT_LOG_FLOOR, Scheduled,
+    Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR, Loss, LossConfig, LossWeights, Perceptual, PerceptualConfig, Projection, SOFT_LOG_FLOOR, Scheduled,
     Terms, entropy_term, loss, reconstruction_terms,
 };
 pub use run::{Outcome, Progress, Run};
@@ -66,6 +66,8 @@ pub struct Trainer {
     tokenizers: Vec<Tokenizer>,
     /// None where its weight stays 0.
     perceptual: Option<Perceptual>,
+    /// None where its weight stays 0.
+    alignment: Option<(Alignment, Projection)>,
     optimiser: Optimiser,
     loader: Loader,
     workers: Workers,
@@ -129,9 +131,10 @@ impl Trainer {
     fn build(
         config: &TrainConfig,
         library: &Arc<Library>,
-        parameters: Vec<Parameter>,
+        mut parameters: Vec<Parameter>,
         step: u64,
     ) -> Result<Self, TrainError> {
+        let alignment = aligned(config, &mut parameters)?;
         let tensors: HashMap<String, Tensor> = parameters
             .iter()
             .map(|parameter| (parameter.key.clone(), parameter.var.as_tensor().clone()))
@@ -149,12 +152,17 @@ impl Trainer {
             step * optimiser.accumulate as u64,
         )?;
         let perceptual = &config.loss.perceptual;
+        let alignment = match alignment {
+            Some(alignment) => Projection::from_tensors(&tensors).map(|projection| (alignment, projection)),
+            None => None,
+        };
         Ok(Self {
             tokenizers,
             perceptual: match perceptual.network_in_use() {
                 Some(path) => Some(Perceptual::read(path, &perceptual.stages)?),
                 None => None,
             },
+            alignment,
             optimiser: Optimiser::new(optimiser, parameters),
             loader,
             workers: Workers::start(config.threads)?,
@@ -184,9 +192,10 @@ impl Trainer {
                 let aids = Aids {
                     noise: part.noise.as_ref(),
                     perceptual: self.perceptual.as_ref(),
+                    alignment: self.alignment.as_ref().map(|(teacher, projection)| (teacher, projection)),
                 };
-                let (loss, terms) = loss(part.tokenizer, &part.x, &weights, &aids)?;
-                Ok((terms, part.tokenizer.backward(&loss)?))
+                let loss = loss(part.tokenizer, &part.x, &weights, &aids)?;
+                Ok((loss.terms, part.tokenizer.backward(&loss.total)?))
             })?;
             for (of_part, _) in &done {
                 terms.add(of_part, 1.0 / passes);
@@ -286,4 +295,32 @@ impl Trainer {
     pub fn state_bytes(&self) -> Result<Vec<u8>, TrainError> {
         state::state_bytes(self.step, &self.config, &self.optimiser.parameters)
     }
+}
+
+/// The teacher that tokens are aligned with, where there is one; `parameters` gain a projection where they lack it.
+fn aligned(config: &TrainConfig, parameters: &mut Vec<Parameter>) -> Result<Option<Alignment>, TrainError> {
+    let model = &config.model;
+    if !config.loss.alignment.is_used() {
+        return Ok(None);
+    }
+    let grid = model.image_size / model.patch_size;
+    let alignment = Alignment::read(&config.loss.alignment, grid, model.tokens)?;
+    for (key, var) in alignment.first_projection(config)? {
+        let known = parameters.iter().find(|parameter| parameter.key == key);
+        match known {
+            Some(known) if known.var.dims() == var.dims() => {}
+            Some(known) => {
+                let (found, asked) = (known.var.dims(), var.dims());
+                return Err(TrainError::Network {
+                    path: config.loss.alignment.network.clone().unwrap_or_default(),
+                    reason: format!(
+                        "the run was started with a `{key}` of {found:?} where it asks for {asked:?}; set \
+                         `loss.alignment` back or start a new run"
+                    ),
+                });
+            }
+            None => parameters.push(Parameter::new(key, var)?),
+        }
+    }
+    Ok(Some(alignment))
 }

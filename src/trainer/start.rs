@@ -89,10 +89,10 @@ fn width_of(shape: &[usize]) -> usize {
 }
 
 /// Random values of one key, the same whatever other keys there are.
-struct Noise(ChaCha8Rng);
+pub(super) struct Noise(ChaCha8Rng);
 
 impl Noise {
-    fn of_key(seed: u64, key: &str) -> Self {
+    pub(super) fn of_key(seed: u64, key: &str) -> Self {
         let digest = Sha256::digest(key.as_bytes());
         let stream = digest
             .iter()
@@ -103,7 +103,7 @@ impl Noise {
         Self(random)
     }
 
-    fn normal(&mut self, count: usize, deviation: f64) -> Vec<f32> {
+    pub(super) fn normal(&mut self, count: usize, deviation: f64) -> Vec<f32> {
         (0..count)
             .map(|_| {
                 let value: f64 = StandardNormal.sample(&mut self.0);

@@ -19,6 +19,9 @@ const FIRST_MOMENT: &str = "first_moment.";
 const SECOND_MOMENT: &str = "second_moment.";
 const AVERAGE: &str = "average.";
 
+/// Prefix of those keys that no model asks for.
+const PROJECTION: &str = "projection.";
+
 /// A run as it was saved.
 #[derive(Debug)]
 pub(super) struct Saved {
@@ -110,7 +113,13 @@ fn parse(bytes: &[u8]) -> Result<Saved, String> {
         .parse()
         .map_err(|error| format!("`{STEP}` is no number: {error}"))?;
     let config = TrainConfig::parse(&text(CONFIG)?)?;
-    let shapes = parameter_shapes(&config.model.args(), config.model.class.into())?;
+    let mut shapes = parameter_shapes(&config.model.args(), config.model.class.into())?;
+    for (name, tensor) in file.iter() {
+        let key = name.strip_prefix(WEIGHT).unwrap_or_default();
+        if key.starts_with(PROJECTION) {
+            shapes.insert(key.to_owned(), tensor.shape().to_vec());
+        }
+    }
     let parameters = shapes
         .into_iter()
         .map(|(key, shape)| {

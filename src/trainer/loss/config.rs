@@ -56,6 +56,8 @@ pub struct LossConfig {
     pub commitment: Scheduled,
     /// Distance in the eyes of a network.
     pub perceptual: PerceptualConfig,
+    /// Agreement of the tokens with a network's features.
+    pub alignment: AlignmentConfig,
 }
 
 /// The perceptual distance.
@@ -102,6 +104,73 @@ impl PerceptualConfig {
     }
 }
 
+/// Which of a picture's features a token is held against.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlignmentMode {
+    /// Token i against patches i N/L to (i+1) N/L, one by one.
+    #[default]
+    Repeat,
+    /// The mean of all tokens against that of all patches.
+    Global,
+    /// Token i against the mean of its share of the patches.
+    #[serde(rename = "avg_1d")]
+    Avg1d,
+}
+
+/// Agreement of the tokens with a network's features.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlignmentConfig {
+    /// As in [`Scheduled`].
+    pub weight: f64,
+    /// As in [`Scheduled`].
+    pub from_step: u64,
+    /// As in [`Scheduled`].
+    pub ramp_steps: u64,
+    /// File or folder of a ViT or of EfficientNet-Lite0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<PathBuf>,
+    /// Which features a token is held against.
+    pub mode: AlignmentMode,
+    /// Width of the projection's two inner layers.
+    pub hidden: usize,
+    /// Stage of EfficientNet-Lite0 (1 to 7) whose output is brought to the grid of patches.
+    pub stage: usize,
+    /// Attention heads of a ViT; 0 for heads of 64 channels.
+    pub heads: usize,
+}
+
+impl Default for AlignmentConfig {
+    fn default() -> Self {
+        Self {
+            weight: 0.0,
+            from_step: 0,
+            ramp_steps: 0,
+            network: None,
+            mode: AlignmentMode::default(),
+            hidden: 1024,
+            stage: 5,
+            heads: 0,
+        }
+    }
+}
+
+impl AlignmentConfig {
+    fn schedule(&self) -> Scheduled {
+        Scheduled {
+            weight: self.weight,
+            from_step: self.from_step,
+            ramp_steps: self.ramp_steps,
+        }
+    }
+
+    /// Whether the run ever asks for it.
+    pub fn is_used(&self) -> bool {
+        self.weight > 0.0
+    }
+}
+
 impl Default for LossConfig {
     fn default() -> Self {
         Self {
@@ -113,6 +182,7 @@ impl Default for LossConfig {
             codebook: Scheduled::always(1.0),
             commitment: Scheduled::always(0.25),
             perceptual: PerceptualConfig::default(),
+            alignment: AlignmentConfig::default(),
         }
     }
 }
@@ -129,6 +199,7 @@ impl LossConfig {
             codebook: self.codebook.at(step),
             commitment: self.commitment.at(step),
             perceptual: self.perceptual.schedule().at(step),
+            alignment: self.alignment.schedule().at(step),
         }
     }
 
@@ -143,13 +214,19 @@ impl LossConfig {
             ("codebook.weight", self.codebook.weight),
             ("commitment.weight", self.commitment.weight),
             ("perceptual.weight", self.perceptual.weight),
+            ("alignment.weight", self.alignment.weight),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(format!("`loss.{key}` is {value}; it must be 0 or more"));
             }
         }
         require_network("perceptual", self.perceptual.weight, self.perceptual.network.as_ref())?;
-        validate_stages("perceptual.stages", &self.perceptual.stages)
+        validate_stages("perceptual.stages", &self.perceptual.stages)?;
+        require_network("alignment", self.alignment.weight, self.alignment.network.as_ref())?;
+        if self.alignment.hidden == 0 {
+            return Err("`loss.alignment.hidden` is 0; it must be at least 1".to_owned());
+        }
+        validate_stages("alignment.stage", &[self.alignment.stage])
     }
 }
 
