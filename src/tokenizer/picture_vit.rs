@@ -31,10 +31,15 @@ impl PictureVit {
     ///
     /// # Errors
     /// Missing keys, heads that do not divide the width, positions that are no square.
-    pub(crate) fn from_tensors(tensors: HashMap<String, Tensor>, num_heads: usize) -> Result<Self, TokenizerError> {
+    pub(crate) fn from_tensors(
+        tensors: HashMap<String, Tensor>,
+        num_heads: usize,
+    ) -> Result<Self, TokenizerError> {
         let kernel = tensors.get("patch_embed.proj.weight").map(Tensor::dims);
         let Some(&[width, 3, patch_size, _]) = kernel else {
-            return Err(refused("`patch_embed.proj.weight` is missing or not [D, 3, p, p]"));
+            return Err(refused(
+                "`patch_embed.proj.weight` is missing or not [D, 3, p, p]",
+            ));
         };
         let depth = (0..)
             .take_while(|index| tensors.contains_key(&format!("blocks.{index}.norm1.weight")))

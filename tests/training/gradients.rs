@@ -2,7 +2,8 @@ use crate::support::{Golden, assert_close, max_difference, shared, values};
 use candle_core::{DType, Device, Tensor, Var};
 use softscope::tokenizer::Tokenizer;
 use softscope::trainer::{
-    Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR, Loss, LossWeights, Projection, SOFT_LOG_FLOOR, Terms, entropy_term, loss, reconstruction_terms,
+    Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR, Loss, LossWeights, Projection,
+    SOFT_LOG_FLOOR, Terms, entropy_term, loss, reconstruction_terms,
 };
 use std::collections::HashMap;
 
@@ -273,7 +274,11 @@ fn every_weight_of_a_vit_agrees_with_finite_differences() {
     let variables = variables(&golden);
     let tokenizer = trainable(&golden, &variables);
     let x = golden.x();
-    let value = || loss(&tokenizer, &x, &mse_alone(), &Aids::default()).unwrap().total;
+    let value = || {
+        loss(&tokenizer, &x, &mse_alone(), &Aids::default())
+            .unwrap()
+            .total
+    };
     let store = tokenizer.backward(&value()).unwrap();
     let mut checked = 0;
     for (key, var) in variables.iter().filter(|(key, _)| key.contains("blocks.0.")) {

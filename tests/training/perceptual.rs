@@ -7,7 +7,7 @@ use softscope::trainer::Perceptual;
 use std::path::Path;
 
 /// Of a network at hand.
-const EFFICIENTNET: &str = "models/perceptual_efficientnet_lite0";
+pub(crate) const EFFICIENTNET: &str = "models/perceptual_efficientnet_lite0";
 
 #[test]
 fn lpips_is_the_references_with_its_gradient_and_features() {
@@ -41,8 +41,14 @@ fn lpips_is_the_references_with_its_gradient_and_features() {
         let squares = all.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
         let deviation = (squares / (all.len() - 1) as f64).sqrt();
         let expected = values(&io[&format!("feat{index}.mean_std")]);
-        assert!((mean - expected[0]).abs() < 1e-5 * expected[0].abs(), "{mean} for {expected:?}");
-        assert!((deviation - expected[1]).abs() < 1e-4 * expected[1], "{deviation} for {expected:?}");
+        assert!(
+            (mean - expected[0]).abs() < 1e-5 * expected[0].abs(),
+            "{mean} for {expected:?}"
+        );
+        assert!(
+            (deviation - expected[1]).abs() < 1e-4 * expected[1],
+            "{deviation} for {expected:?}"
+        );
         let corner = (0..3).fold(feature.get(0).unwrap(), |corner, axis| {
             corner.narrow(axis, 0, if axis == 0 { 8 } else { 4 }).unwrap()
         });
@@ -74,7 +80,9 @@ fn the_distances_of_efficientnet_agree_with_finite_differences() {
         let found = Var::from_tensor(&picture(1)).unwrap();
         let store = function(found.as_tensor()).backward().unwrap();
         let gradient = store.get(found.as_tensor()).unwrap();
-        let largest = values(gradient).into_iter().fold(0.0, |top: f64, value| top.max(value.abs()));
+        let largest = values(gradient)
+            .into_iter()
+            .fold(0.0, |top: f64, value| top.max(value.abs()));
         // Along the gradient a short step shows; along anything else ReLUs on the way blur it.
         for (direction, step, tolerance) in [
             ((gradient / largest).unwrap(), 1e-3, 2e-2),
@@ -95,16 +103,16 @@ fn the_distances_of_efficientnet_agree_with_finite_differences() {
 }
 
 /// The class of a picture by the network's own head, which is plain candle here.
-fn class_of(perceptual: &Perceptual, weights: &std::collections::HashMap<String, Tensor>, file: &Path) -> u32 {
+fn class_of(
+    perceptual: &Perceptual,
+    weights: &std::collections::HashMap<String, Tensor>,
+    file: &Path,
+) -> u32 {
     let values = Planar::from_rgb8(&fit(&open(file).unwrap(), 224, Fit::Crop)).data;
     let x = Tensor::from_vec(values, (1, 3, 224, 224), &Device::Cpu).unwrap();
     let last = perceptual.features(&x).unwrap().pop().unwrap();
     let x = last.conv2d(&weights["_conv_head.weight"], 0, 1, 1, 1).unwrap();
-    let of_norm = |name: &str| {
-        weights[&format!("_bn1.{name}")]
-            .reshape((1, 1280, 1, 1))
-            .unwrap()
-    };
+    let of_norm = |name: &str| weights[&format!("_bn1.{name}")].reshape((1, 1280, 1, 1)).unwrap();
     let spread = (of_norm("running_var") + 1e-3).unwrap().sqrt().unwrap();
     let x = x.broadcast_sub(&of_norm("running_mean")).unwrap();
     let x = x.broadcast_div(&spread).unwrap();
@@ -147,7 +155,12 @@ fn a_file_that_holds_another_network_is_refused_in_words() {
     )]);
     candle_core::safetensors::save(&tensors, &file).unwrap();
     let words = Perceptual::read(&file, &[1]).unwrap_err().to_string();
-    assert!(words.contains("other.safetensors") && words.contains("_conv_stem.weight"), "{words}");
-    let words = Perceptual::read(&folder.path().join("none"), &[1]).unwrap_err().to_string();
+    assert!(
+        words.contains("other.safetensors") && words.contains("_conv_stem.weight"),
+        "{words}"
+    );
+    let words = Perceptual::read(&folder.path().join("none"), &[1])
+        .unwrap_err()
+        .to_string();
     assert!(words.contains("none"), "{words}");
 }

@@ -1,17 +1,24 @@
 //! What is minimised: the objective of SoftVQ-VAE (section 3.3) and of its siblings, term by term.
 
+mod adversarial;
 mod alignment;
+mod augmentation;
 mod config;
 mod entropy;
 mod perceptual;
 mod reconstruction;
 
+pub use adversarial::{AdversarialForm, LecamAverages};
 pub use alignment::{Alignment, Projection};
-pub use config::{AlignmentConfig, AlignmentMode, LossConfig, PerceptualConfig, Scheduled};
+pub(super) use augmentation::{Augmentation, Strength};
+pub use config::{
+    AdversarialConfig, AlignmentConfig, AlignmentMode, LossConfig, PerceptualConfig, Scheduled,
+};
 pub use entropy::{HARD_LOG_FLOOR, SOFT_LOG_FLOOR, entropy_term};
 pub use perceptual::Perceptual;
 pub use reconstruction::reconstruction_terms;
 
+use super::networks::{Discriminator, Norms};
 use crate::tokenizer::{Encoding, NoHook, Posterior, Tokenizer, TokenizerError};
 use candle_core::Tensor;
 
@@ -39,6 +46,14 @@ pub struct Terms {
     pub perceptual: f64,
     /// See [`Alignment::term`].
     pub alignment: f64,
+    /// What a discriminator makes of reconstructions; see [`AdversarialForm::of_generator`].
+    pub adversarial: f64,
+    /// The discriminator's own loss; see [`AdversarialForm::of_discriminator`].
+    pub discriminator: f64,
+    /// See [`LecamAverages::term`].
+    pub lecam: f64,
+    /// Mean squared difference of the discriminator's logits between weak and strong changes of pictures.
+    pub consistency: f64,
 }
 
 /// Weights of the terms at one step.
@@ -62,6 +77,16 @@ pub struct LossWeights {
     pub perceptual: f64,
     /// Of the agreement with a network's features.
     pub alignment: f64,
+    /// Of what a discriminator makes of reconstructions.
+    pub adversarial: f64,
+}
+
+/// A discriminator as the tokenizer meets it.
+#[derive(Debug)]
+pub struct Opponent<'a> {
+    pub(super) discriminator: &'a Discriminator,
+    pub(super) form: AdversarialForm,
+    pub(super) augmentation: Augmentation,
 }
 
 /// What the loss of a part of a batch reads beside the model and its pictures.
@@ -73,6 +98,8 @@ pub struct Aids<'a> {
     pub perceptual: Option<&'a Perceptual>,
     /// What tokens are aligned with; without it they are not.
     pub alignment: Option<(&'a Alignment, &'a Projection)>,
+    /// Who judges reconstructions; without it nobody does.
+    pub opponent: Option<&'a Opponent<'a>>,
 }
 
 /// The loss of a part of a batch.
@@ -137,6 +164,12 @@ pub fn loss(
         let term = alignment.term(&encoding.z, x, projection)?;
         terms.alignment = sum.add(&term, weights.alignment)?;
     }
+    if let (Some(opponent), true) = (aids.opponent, weights.adversarial != 0.0) {
+        let seen = opponent.augmentation.apply(&found)?;
+        let sight = opponent.augmentation.sight;
+        let (logits, _) = opponent.discriminator.logits(&seen, sight, Norms::Batch)?;
+        terms.adversarial = sum.add(&opponent.form.of_generator(&logits)?, weights.adversarial)?;
+    }
     terms.loss = f64::from(sum.loss.to_scalar::<f32>()?);
     Ok(Loss {
         total: sum.loss,
@@ -183,7 +216,7 @@ impl Terms {
         }
     }
 
-    fn all_mut(&mut self) -> [&mut f64; 10] {
+    fn all_mut(&mut self) -> [&mut f64; 14] {
         [
             &mut self.loss,
             &mut self.l1,
@@ -195,10 +228,14 @@ impl Terms {
             &mut self.commitment,
             &mut self.perceptual,
             &mut self.alignment,
+            &mut self.adversarial,
+            &mut self.discriminator,
+            &mut self.lecam,
+            &mut self.consistency,
         ]
     }
 
-    fn all(mut self) -> [f64; 10] {
+    fn all(mut self) -> [f64; 14] {
         self.all_mut().map(|value| *value)
     }
 }

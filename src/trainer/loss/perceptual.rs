@@ -91,7 +91,12 @@ impl CustomOp2 for Distances {
         let mut pulls = Vec::new();
         for (index, (found, wanted)) in found.taps().zip(wanted.taps()).enumerate() {
             let weights = channel_weights.as_ref().and_then(|weights| weights.get(index));
-            pulls.push(add_distances(&mut distances, found, wanted, weights.map(Vec::as_slice)));
+            pulls.push(add_distances(
+                &mut distances,
+                found,
+                wanted,
+                weights.map(Vec::as_slice),
+            ));
         }
         // An operation runs forward once.
         let _ = self.gradient.set(chain.back(&found, pulls)?);
@@ -119,7 +124,12 @@ impl CustomOp2 for Distances {
 }
 
 /// Adds what one tap tells to each picture's distance; gives back the gradient at `found`'s map.
-fn add_distances(distances: &mut [f32], found: Tap<'_>, wanted: Tap<'_>, weights: Option<&[f32]>) -> Vec<f32> {
+fn add_distances(
+    distances: &mut [f32],
+    found: Tap<'_>,
+    wanted: Tap<'_>,
+    weights: Option<&[f32]>,
+) -> Vec<f32> {
     let places = found.height * found.width;
     let share = 1.0 / places as f32;
     let mut pull = vec![0.0; found.values.len()];

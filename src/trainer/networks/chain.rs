@@ -110,7 +110,11 @@ impl Chain {
     }
 
     /// `pictures` [B, 3, H, W], values of -1..1.
-    pub(in crate::trainer) fn forward(&self, pictures: &[f32], (batch, height, width): (usize, usize, usize)) -> Result<Pass> {
+    pub(in crate::trainer) fn forward(
+        &self,
+        pictures: &[f32],
+        (batch, height, width): (usize, usize, usize),
+    ) -> Result<Pass> {
         let input = Size {
             batch,
             height,
@@ -156,7 +160,9 @@ impl Chain {
         let mut of_input = vec![0.0; pass.input.values()];
         for (index, (layer, output)) in self.layers.iter().zip(&pass.outputs).enumerate().rev() {
             if layer.is_tap {
-                let pull = tap_pulls.next().ok_or_else(|| Error::msg("a tap without a pull"))?;
+                let pull = tap_pulls
+                    .next()
+                    .ok_or_else(|| Error::msg("a tap without a pull"))?;
                 wait(&mut waiting, index, pull);
             }
             let Some(mut pull) = waiting.get_mut(index).and_then(Option::take) else {
@@ -202,7 +208,10 @@ impl Chain {
             let planes = picture.chunks_exact_mut(size.places()).zip(&self.deviations);
             for (channel, (plane, deviation)) in planes.enumerate() {
                 let pulls = map.iter().skip(channel).step_by(3);
-                plane.iter_mut().zip(pulls).for_each(|(value, pull)| *value = pull / deviation);
+                plane
+                    .iter_mut()
+                    .zip(pulls)
+                    .for_each(|(value, pull)| *value = pull / deviation);
             }
         }
         pictures

@@ -20,7 +20,9 @@ impl Activation {
             Self::Relu => f32::INFINITY,
             Self::Relu6 => 6.0,
         };
-        values.iter_mut().for_each(|value| *value = value.max(0.0).min(top));
+        values
+            .iter_mut()
+            .for_each(|value| *value = value.max(0.0).min(top));
     }
 
     /// `pull` becomes that before the activation, told from what came out.
@@ -31,7 +33,11 @@ impl Activation {
             Self::Relu6 => 6.0,
         };
         for (pull, output) in pull.iter_mut().zip(output) {
-            *pull = if *output > 0.0 && *output < top { *pull } else { 0.0 };
+            *pull = if *output > 0.0 && *output < top {
+                *pull
+            } else {
+                0.0
+            };
         }
     }
 }
@@ -53,11 +59,7 @@ impl Dense {
         let places = window.kernel * window.kernel;
         let mut packed = vec![0.0; places * inputs * outputs];
         for (index, value) in weights.iter().enumerate() {
-            let (output, input, place) = (
-                index / (inputs * places),
-                index / places % inputs,
-                index % places,
-            );
+            let (output, input, place) = (index / (inputs * places), index / places % inputs, index % places);
             if let Some(to) = packed.get_mut((place * inputs + input) * outputs + output) {
                 *to = *value;
             }
@@ -199,11 +201,7 @@ impl Depthwise {
         for_each_run(size, self.window, |from, to, count| {
             let reads = self.window.kernel * self.window.kernel * channels;
             let kernels = self.weights.get(to % reads..).unwrap_or_default();
-            for (index, kernel) in kernels
-                .chunks_exact(channels)
-                .take(count / channels)
-                .enumerate()
-            {
+            for (index, kernel) in kernels.chunks_exact(channels).take(count / channels).enumerate() {
                 work(to / reads * channels, from + index * channels, kernel);
             }
         });

@@ -91,7 +91,8 @@ impl Builder<'_> {
         }
         self.depthwise(&key("_depthwise_conv"), &key("_bn1"), window)?;
         self.dense(&key("_project_conv"), &key("_bn2"), point, Activation::None)?;
-        if window.stride == 1 && self.channels == channels
+        if window.stride == 1
+            && self.channels == channels
             && let Some(layer) = self.layers.last_mut()
         {
             layer.adds = before;

@@ -3,7 +3,9 @@
 
 mod chain;
 mod convolution;
+mod discriminator;
 mod efficientnet;
+mod heads;
 mod resize;
 mod taps;
 mod vgg16;
@@ -12,7 +14,9 @@ mod weights;
 mod window;
 
 pub(super) use chain::{Chain, Tap};
+pub use discriminator::{Discriminator, Sight};
 pub(super) use efficientnet::STAGES;
+pub use heads::{Norms, Statistics};
 pub(super) use resize::{Resample, pool_sequence, resize};
 pub(super) use taps::taps;
 pub(super) use vit::{normalise, patch_features};

@@ -45,7 +45,10 @@ pub(in crate::trainer) fn resize(x: &Tensor, height: usize, width: usize, how: R
 pub(in crate::trainer) fn pool_sequence(values: &Tensor, to: usize) -> Result<Tensor> {
     let (batch, from, channels) = values.dims3()?;
     let matrix = matrix(from, to, Resample::Area)?.broadcast_as((batch, to, from))?;
-    matrix.contiguous()?.matmul(&values.contiguous()?)?.reshape((batch, to, channels))
+    matrix
+        .contiguous()?
+        .matmul(&values.contiguous()?)?
+        .reshape((batch, to, channels))
 }
 
 /// [to, from]
@@ -57,7 +60,10 @@ fn matrix(from: usize, to: usize, how: Resample) -> Result<Tensor> {
             Resample::Area => {
                 let (start, end) = (place * from / to, ((place + 1) * from).div_ceil(to));
                 let share = 1.0 / (end - start) as f32;
-                row.iter_mut().take(end).skip(start).for_each(|weight| *weight = share);
+                row.iter_mut()
+                    .take(end)
+                    .skip(start)
+                    .for_each(|weight| *weight = share);
             }
         }
     }
@@ -88,7 +94,12 @@ mod tests {
 
     #[test]
     fn a_constant_stays_one_and_a_mean_is_kept() {
-        let x = Tensor::from_vec((0..24).map(|v| v as f32).collect::<Vec<_>>(), (1, 4, 6), &Device::Cpu).unwrap();
+        let x = Tensor::from_vec(
+            (0..24).map(|v| v as f32).collect::<Vec<_>>(),
+            (1, 4, 6),
+            &Device::Cpu,
+        )
+        .unwrap();
         let one = x.ones_like().unwrap();
         for how in [Resample::Bicubic, Resample::Area] {
             for (height, width) in [(8, 9), (2, 3), (4, 6)] {
@@ -99,7 +110,10 @@ mod tests {
             }
         }
         let small = resize(&x, 2, 3, Resample::Area).unwrap();
-        assert_eq!(small.flatten_all().unwrap().to_vec1::<f32>().unwrap(), [3.5, 5.5, 7.5, 15.5, 17.5, 19.5]);
+        assert_eq!(
+            small.flatten_all().unwrap().to_vec1::<f32>().unwrap(),
+            [3.5, 5.5, 7.5, 15.5, 17.5, 19.5]
+        );
     }
 
     #[test]
@@ -108,6 +122,9 @@ mod tests {
         bicubic_row(&mut row, 3, 4);
         // Twice as small: half way between places 6 and 7, the last of which stands for the one behind it too.
         let expected = [0.0, 0.0, 0.0, 0.0, 0.0, -0.093_75, 0.593_75, 0.5];
-        assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{row:?}");
+        assert!(
+            row.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6),
+            "{row:?}"
+        );
     }
 }

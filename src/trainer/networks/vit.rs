@@ -45,7 +45,9 @@ pub(super) fn build(
 
 /// Values of -1..1 [B, 3, H, W] with ImageNet's statistics.
 pub(in crate::trainer) fn normalise(x: &Tensor) -> candle_core::Result<Tensor> {
-    let row = |values: [f64; 3]| Tensor::new(&values.map(|value| value as f32), &Device::Cpu)?.reshape((1, 3, 1, 1));
+    let row = |values: [f64; 3]| {
+        Tensor::new(&values.map(|value| value as f32), &Device::Cpu)?.reshape((1, 3, 1, 1))
+    };
     let factors = row(DEVIATIONS.map(|deviation| 0.5 / deviation))?;
     let shifts = row([0, 1, 2].map(|channel: usize| (0.5 - MEANS[channel]) / DEVIATIONS[channel]))?;
     x.broadcast_mul(&factors)?.broadcast_add(&shifts)
