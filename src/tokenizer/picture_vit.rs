@@ -94,6 +94,11 @@ impl PictureVit {
         Ok(vit)
     }
 
+    /// Lets blocks compute GELU by its tanh approximation.
+    pub(crate) fn approximate_gelu(&mut self) {
+        self.vit.approximate_gelu();
+    }
+
     /// Patches on a side.
     pub(crate) fn grid_side(&self) -> usize {
         self.positions.dim(1).unwrap_or(1).saturating_sub(1).isqrt()

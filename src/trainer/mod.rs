@@ -396,5 +396,7 @@ fn aligned(config: &TrainConfig, parameters: &mut Vec<Parameter>) -> Result<Opti
             None => parameters.push(Parameter::new(key, var)?),
         }
     }
+    // The order in which a state file gives them: sums over parameters depend on it in their last bit.
+    parameters.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(Some(alignment))
 }

@@ -39,7 +39,11 @@ impl Discriminator {
     /// A file that cannot be read, or holds another network.
     pub fn read(config: &AdversarialConfig, seed: u64) -> Result<Self, TrainError> {
         let path = config.network.clone().unwrap_or_default();
-        let backbone = AnyNetwork::read(&path, &config.stages, config.heads)?;
+        let mut backbone = AnyNetwork::read(&path, &config.stages, config.heads)?;
+        if let AnyNetwork::Vit(vit) = &mut backbone {
+            // The reference's discriminator, and none of its other ViTs.
+            vit.approximate_gelu();
+        }
         let mut stored = NetworkWeights::read(&path)?;
         let mut tensors = HashMap::new();
         let mut parameters = BTreeMap::new();

@@ -90,7 +90,7 @@ pub(in crate::trainer) fn head_tensors(channels: &[usize]) -> Vec<HeadTensor> {
     };
     for (index, width) in channels.iter().enumerate() {
         let head = format!("heads.{index}");
-        for (layer, outputs, kernel) in [("0.0.0", *width, 1), ("1.fn.0", *width, KERNEL), ("2", 1, 1)] {
+        for (layer, outputs, kernel) in [("0.0", *width, 1), ("1.fn.0", *width, KERNEL), ("2", 1, 1)] {
             let inputs = width * kernel;
             let deviation = 1.0 / (inputs.max(1) as f64).sqrt();
             let shape = [outputs, *width, kernel];
@@ -109,7 +109,7 @@ pub(in crate::trainer) fn head_tensors(channels: &[usize]) -> Vec<HeadTensor> {
             add(format!("{head}.{layer}.weight_u"), &[outputs], Start::Unit, false);
             add(format!("{head}.{layer}.weight_v"), &[inputs], Start::Unit, false);
         }
-        for layer in ["0.0.1", "1.fn.1"] {
+        for layer in ["0.1", "1.fn.1"] {
             add(
                 format!("{head}.{layer}.weight"),
                 &[*width],
@@ -167,7 +167,7 @@ impl Heads {
         let heads = (0..count).map(|index| {
             let key = |layer: &str| format!("heads.{index}.{layer}");
             Ok(Head {
-                point: (convolution(key("0.0.0"))?, norm(key("0.0.1"))?),
+                point: (convolution(key("0.0"))?, norm(key("0.1"))?),
                 wide: (convolution(key("1.fn.0"))?, norm(key("1.fn.1"))?),
                 last: convolution(key("2"))?,
             })
