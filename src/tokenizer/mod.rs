@@ -189,6 +189,11 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
+    /// Changes the temperature of the softmax over codewords, above 0: a training run lowers it step by step.
+    pub fn set_tau(&mut self, tau: f64) {
+        self.args.tau = tau;
+    }
+
     /// Gradients of a scalar `loss` of this model's passes, for every variable it was built of and that the loss
     /// depends on.
     ///

@@ -1,6 +1,6 @@
 //! The configuration of a training run: a TOML file, every key with a default, unknown keys refused by name.
 
-use super::{LossConfig, TrainError};
+use super::{LossConfig, TrainError, start};
 use crate::tokenizer::{ModelArgs, ModelClass, VitSize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -88,10 +88,58 @@ pub struct ModelConfig {
     pub decoder: VitSize,
 }
 
-/// Sizes of the first weights.
+/// Where weights start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StartConfig {
+    /// Which of the two.
+    pub kind: StartKind,
+    /// Temperature of the softmax over codewords at step 0, for a run with `tau_steps`.
+    pub tau: f64,
+    /// Steps over which the temperature goes from `tau` to the model's own; 0 has the model's from the start.
+    pub tau_steps: u64,
+    /// Sizes of the linear one.
+    pub linear: LinearStart,
+    /// Sizes of the near one.
+    pub near: NearStart,
+}
+
+/// How the first weights are chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StartKind {
+    /// Linear where the model's sizes allow it, else near.
+    #[default]
+    Auto,
+    /// The whole model begins as a linear code of neighbouring patches, fitted to pictures.
+    Linear,
+    /// Random, but with positions from which latent tokens and patches find each other.
+    Near,
+}
+
+/// Sizes of a start as a linear code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearStart {
+    /// Root mean square of a patch's values beside the position code's 1: small keeps norms nearly linear.
+    pub patch_scale: f64,
+    /// How far strong cosines of a patch are held back when it is read: 0 not at all, 1 to the strength of the weakest.
+    pub patch_evenness: f64,
+    /// The constant part of a token before it is brought to unit length, beside 1 for the part that tells pictures
+    /// apart: large keeps the quantiser nearly linear and its mixtures wide.
+    pub token_level: f64,
+    /// How far strong components of a token are held back, as `patch_evenness`.
+    pub token_evenness: f64,
+    /// What every codeword has of the tokens' constant part, 0..1.
+    pub codeword_level: f64,
+    /// Root mean square of a token's values where the decoder reads it.
+    pub decoder_scale: f64,
+}
+
+/// Sizes of a random start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NearStart {
     /// Height of the position code's waves.
     pub position_scale: f64,
     /// Its fastest wave, radians for each patch.
@@ -221,7 +269,7 @@ impl Default for ModelConfig {
             image_size: 128,
             patch_size: 16,
             tokens: 32,
-            channels: 32,
+            channels: 64,
             codebooks: 1,
             codebook_size: 1024,
             codebook_l2_norm: true,
@@ -233,6 +281,31 @@ impl Default for ModelConfig {
 }
 
 impl Default for StartConfig {
+    fn default() -> Self {
+        Self {
+            kind: StartKind::default(),
+            tau: 0.07,
+            tau_steps: 0,
+            linear: LinearStart::default(),
+            near: NearStart::default(),
+        }
+    }
+}
+
+impl Default for LinearStart {
+    fn default() -> Self {
+        Self {
+            patch_scale: 0.08,
+            patch_evenness: 0.3,
+            token_level: 3.0,
+            token_evenness: 0.5,
+            codeword_level: 0.3,
+            decoder_scale: 0.05,
+        }
+    }
+}
+
+impl Default for NearStart {
     fn default() -> Self {
         Self {
             position_scale: 0.5,
@@ -355,6 +428,12 @@ impl TrainConfig {
                 size.embed_dim
             ));
         }
+        if !(self.start.tau.is_finite() && self.start.tau > 0.0) {
+            return Err(format!("`start.tau` is {}; it must be above 0", self.start.tau));
+        }
+        if self.start.kind == StartKind::Linear {
+            start::linear_fits(&self.model)?;
+        }
         let parts = self.optimiser.parts;
         if !self.optimiser.batch.is_multiple_of(parts) {
             return Err(format!(
@@ -405,22 +484,29 @@ impl TrainConfig {
     }
 
     fn validate_sizes(&self) -> Result<(), String> {
-        let (optimiser, start) = (&self.optimiser, &self.start);
+        let optimiser = &self.optimiser;
+        let (linear, near) = (&self.start.linear, &self.start.near);
         let sizes = [
             ("optimiser.learning_rate", optimiser.learning_rate),
             ("optimiser.epsilon", optimiser.epsilon),
             ("optimiser.weight_decay", optimiser.weight_decay),
             ("optimiser.clip", optimiser.clip),
             ("data.cutout_turn_degrees", self.data.cutout_turn_degrees),
-            ("start.position_scale", start.position_scale),
-            ("start.fastest_wave", start.fastest_wave),
-            ("start.wave_ratio", start.wave_ratio),
-            ("start.attention_gain", start.attention_gain),
-            ("start.post_quant_scale", start.post_quant_scale),
-            ("start.layer_scale", start.layer_scale),
-            ("start.patch_scale", start.patch_scale),
-            ("start.patch_evenness", start.patch_evenness),
-            ("start.pixel_scale", start.pixel_scale),
+            ("start.linear.patch_scale", linear.patch_scale),
+            ("start.linear.patch_evenness", linear.patch_evenness),
+            ("start.linear.token_level", linear.token_level),
+            ("start.linear.token_evenness", linear.token_evenness),
+            ("start.linear.codeword_level", linear.codeword_level),
+            ("start.linear.decoder_scale", linear.decoder_scale),
+            ("start.near.position_scale", near.position_scale),
+            ("start.near.fastest_wave", near.fastest_wave),
+            ("start.near.wave_ratio", near.wave_ratio),
+            ("start.near.attention_gain", near.attention_gain),
+            ("start.near.post_quant_scale", near.post_quant_scale),
+            ("start.near.layer_scale", near.layer_scale),
+            ("start.near.patch_scale", near.patch_scale),
+            ("start.near.patch_evenness", near.patch_evenness),
+            ("start.near.pixel_scale", near.pixel_scale),
         ];
         for (key, value) in sizes {
             if !(value.is_finite() && value >= 0.0) {
@@ -433,6 +519,23 @@ impl TrainConfig {
     /// Pictures that one optimiser step takes.
     pub fn pictures_per_step(&self) -> usize {
         self.optimiser.batch * self.optimiser.accumulate
+    }
+
+    /// Temperature of the softmax over codewords at a step: by equal factors from the start's to the model's.
+    pub fn tau(&self, step: u64) -> f64 {
+        let (first, last) = (self.start.tau, self.model.tau);
+        if step >= self.start.tau_steps {
+            return last;
+        }
+        first * (last / first).powf(step as f64 / self.start.tau_steps as f64)
+    }
+
+    /// The model in the reference's words, with the temperature of a step.
+    pub(super) fn args_at(&self, step: u64) -> ModelArgs {
+        ModelArgs {
+            tau: self.tau(step),
+            ..self.model.args()
+        }
     }
 
     /// The learning rate at a step: a straight line up, then a cosine down to its final share.
@@ -454,6 +557,13 @@ impl TrainConfig {
 }
 
 impl ModelConfig {
+    /// Whether a run of `other` can go on with this one's weights: everything but the temperature is the same.
+    pub(super) fn has_the_weights_of(&self, other: &Self) -> bool {
+        let mut same_tau = self.clone();
+        same_tau.tau = other.tau;
+        same_tau == *other
+    }
+
     /// The same model in the reference's words.
     pub fn args(&self) -> ModelArgs {
         let decoder_name = if self.encoder == self.decoder {

@@ -4,7 +4,6 @@
 
 mod adversary;
 mod config;
-mod cosines;
 mod data;
 mod error;
 mod evaluation;
@@ -20,8 +19,8 @@ mod values;
 mod workers;
 
 pub use config::{
-    DataConfig, ModelConfig, OptimiserConfig, OptimiserKind, OutputConfig, StartConfig, TrainConfig,
-    TrainedClass,
+    DataConfig, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
+    StartConfig, StartKind, TrainConfig, TrainedClass,
 };
 pub use data::{Batch, DataFolders, Library, Loader};
 pub use error::TrainError;
@@ -39,14 +38,13 @@ use crate::tokenizer::{Math, ModelClass, Tokenizer};
 use adversary::{Adversary, Pair, SavedAdversary};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
-use cosines::PatchCosines;
 use optimiser::{Optimiser, Parameter};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use workers::Workers;
 
-/// Pictures whose patches decide what the first layer reads.
+/// Pictures that the first weights are fitted to.
 const MEASURED_PICTURES: u64 = 256;
 
 /// What one step did.
@@ -102,8 +100,7 @@ impl Trainer {
                 Planar::from_rgb8(&library.picture(config.seed, index, model.image_size, &config.data))
             })
             .collect();
-        let cosines = PatchCosines::measure(&pictures, model.patch_size, &config.start);
-        let parameters = start::first_weights(config, &cosines)?
+        let parameters = start::first_weights(config, &pictures)?
             .into_iter()
             .map(|(key, var)| Parameter::new(key, var))
             .collect::<candle_core::Result<_>>()?;
@@ -116,7 +113,7 @@ impl Trainer {
     /// A file that is damaged or belongs to another model.
     pub fn resume(config: &TrainConfig, library: &Arc<Library>, state: &Path) -> Result<Self, TrainError> {
         let saved = state::read_state(state)?;
-        let problem = if saved.config.model != config.model {
+        let problem = if !saved.config.model.has_the_weights_of(&config.model) {
             Some("`model`")
         } else if saved.config.seed != config.seed {
             Some("`seed`")
@@ -149,7 +146,7 @@ impl Trainer {
             .map(|parameter| (parameter.key.clone(), parameter.var.as_tensor().clone()))
             .collect();
         let tokenizers = (0..config.optimiser.parts)
-            .map(|_| Tokenizer::for_training(config.model.args(), tensors.clone()))
+            .map(|_| Tokenizer::for_training(config.args_at(step), tensors.clone()))
             .collect::<Result<_, _>>()?;
         let optimiser = config.optimiser.clone();
         let loader = Loader::start(
@@ -193,6 +190,10 @@ impl Trainer {
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
         let step = self.step;
         let batches = self.config.optimiser.accumulate as f64;
+        let tau = self.config.tau(step);
+        for tokenizer in &mut self.tokenizers {
+            tokenizer.set_tau(tau);
+        }
         let mut terms = Terms::default();
         let mut norm = 0.0;
         for batch in 0..self.config.optimiser.accumulate {
@@ -332,7 +333,7 @@ impl Trainer {
             tensors.insert(parameter.key.clone(), average);
         }
         Ok(Tokenizer::from_tensors(
-            self.config.model.args(),
+            self.config.args_at(self.step),
             tensors,
             Math::Fused,
         )?)
@@ -340,7 +341,7 @@ impl Trainer {
 
     /// `config.json` of the averaged weights, with the mean and deviation of held-out tokens for generators.
     pub fn model_config(&self, figures: &Evaluation) -> String {
-        let mut args = self.config.model.args();
+        let mut args = self.config.args_at(self.step);
         let loss = &self.config.loss;
         args.entropy_loss_ratio = loss.entropy.weight;
         args.kl_loss_weight = loss.kl.weight;

@@ -1,38 +1,34 @@
-//! Weights to start from.
+//! A random start with positions that help.
 //!
 //! From plain random weights a tokenizer of this kind is stuck for long: latent tokens and patches do not find each
 //! other. So positions are 2-D sines in both halves, latent tokens lie on a coarse grid of the same code, queries equal
 //! keys (what lies near attends to each other), patches are read and painted as their strongest cosines.
 
 use super::cosines::PatchCosines;
-use super::{StartConfig, TrainConfig, TrainError};
-use crate::tokenizer::{ModelArgs, TokenizerError, parameter_shapes};
-use candle_core::{Device, Tensor, Var};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
-use rand_distr::{Distribution, StandardNormal};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use super::noise::Noise;
+use super::{Shapes, Weights, cells};
+use crate::tokenizer::ModelArgs;
+use crate::trainer::{NearStart, TrainConfig, TrainError};
+use candle_core::{Device, Tensor};
 
 /// Deviation of learned tokens.
 const TOKEN_DEVIATION: f64 = 0.02;
 
-/// The first weights of a run by key, sorted.
-///
-/// # Errors
-/// A configuration of which no model can be built.
-pub(super) fn first_weights(
+/// First weights by key, sorted.
+pub(super) fn weights(
     config: &TrainConfig,
+    args: &ModelArgs,
+    shapes: &Shapes,
     cosines: &PatchCosines,
-) -> Result<BTreeMap<String, Var>, TrainError> {
-    let args = config.model.args();
-    let shapes = parameter_shapes(&args, config.model.class.into()).map_err(TokenizerError::Input)?;
+) -> Result<Weights, TrainError> {
     shapes
-        .into_iter()
+        .iter()
         .map(|(key, shape)| {
-            let values = first_values(config, &args, cosines, &key, &shape);
-            let tensor = Tensor::from_vec(values, shape, &Device::Cpu)?;
-            Ok((key, Var::from_tensor(&tensor)?))
+            let values = first_values(config, args, cosines, key, shape);
+            Ok((
+                key.clone(),
+                Tensor::from_vec(values, shape.clone(), &Device::Cpu)?,
+            ))
         })
         .collect()
 }
@@ -44,7 +40,7 @@ fn first_values(
     key: &str,
     shape: &[usize],
 ) -> Vec<f32> {
-    let start = &config.start;
+    let start = &config.start.near;
     let count: usize = shape.iter().product();
     let inputs: usize = shape.iter().skip(1).product();
     let width = shape.last().copied().unwrap_or(1);
@@ -57,8 +53,10 @@ fn first_values(
         args.image_size / args.dec_patch_size
     };
     match key {
-        "encoder.model.patch_embed.proj.weight" => cosines.reading(width_of(shape)),
-        "decoder.to_pixel.model.weight" => cosines.painting(width),
+        "encoder.model.patch_embed.proj.weight" => {
+            cosines.reading(width_of(shape), start.patch_scale, start.patch_evenness)
+        }
+        "decoder.to_pixel.model.weight" => cosines.painting(width, start.pixel_scale),
         "quantize.embedding" | "quantize.embedding.weight" => unit_rows(&mut noise, count, width),
         "post_quant_conv.weight" => noise.normal(count, start.post_quant_scale * fan_in),
         _ if key.ends_with("model.pos_embed") => picture_positions(side, width, start),
@@ -88,31 +86,6 @@ fn width_of(shape: &[usize]) -> usize {
     shape.first().copied().unwrap_or(0)
 }
 
-/// Random values of one key, the same whatever other keys there are.
-pub(super) struct Noise(ChaCha8Rng);
-
-impl Noise {
-    pub(super) fn of_key(seed: u64, key: &str) -> Self {
-        let digest = Sha256::digest(key.as_bytes());
-        let stream = digest
-            .iter()
-            .take(8)
-            .fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(stream);
-        Self(random)
-    }
-
-    pub(super) fn normal(&mut self, count: usize, deviation: f64) -> Vec<f32> {
-        (0..count)
-            .map(|_| {
-                let value: f64 = StandardNormal.sample(&mut self.0);
-                (value * deviation) as f32
-            })
-            .collect()
-    }
-}
-
 fn unit_rows(noise: &mut Noise, count: usize, width: usize) -> Vec<f32> {
     let mut values = noise.normal(count, 1.0);
     for row in values.chunks_exact_mut(width.max(1)) {
@@ -135,7 +108,7 @@ fn equal_queries_and_keys(mut weights: Vec<f32>, gain: f64) -> Vec<f32> {
 
 /// The code of a place on the grid of patches, `row` and `column` in patches: half the channels for each, sines and
 /// cosines of waves from a few patches to many.
-fn position(row: f64, column: f64, width: usize, start: &StartConfig) -> impl Iterator<Item = f32> {
+fn position(row: f64, column: f64, width: usize, start: &NearStart) -> impl Iterator<Item = f32> {
     let waves = (width / 4).max(1);
     (0..width).map(move |channel| {
         let (place, within) = if channel < width / 2 {
@@ -151,7 +124,7 @@ fn position(row: f64, column: f64, width: usize, start: &StartConfig) -> impl It
 }
 
 /// [1, 1 + side x side, width]; nothing for the class token.
-fn picture_positions(side: usize, width: usize, start: &StartConfig) -> Vec<f32> {
+fn picture_positions(side: usize, width: usize, start: &NearStart) -> Vec<f32> {
     let places = (0..side * side).map(|index| ((index / side) as f64, (index % side) as f64));
     std::iter::repeat_n(0.0, width)
         .chain(places.flat_map(|(row, column)| position(row, column, width, start)))
@@ -159,12 +132,8 @@ fn picture_positions(side: usize, width: usize, start: &StartConfig) -> Vec<f32>
 }
 
 /// [1, count, width]: latent tokens on a grid as square as their number allows, each in the middle of its cell.
-fn latent_positions(count: usize, side: usize, width: usize, start: &StartConfig) -> Vec<f32> {
-    let columns = (1..=count.isqrt())
-        .rev()
-        .find(|columns| count.is_multiple_of(*columns))
-        .unwrap_or(1);
-    let rows = count / columns;
+fn latent_positions(count: usize, side: usize, width: usize, start: &NearStart) -> Vec<f32> {
+    let (rows, columns) = cells(count);
     let middle = |index: usize, cells: usize| (index as f64 + 0.5) * side as f64 / cells as f64 - 0.5;
     (0..count)
         .flat_map(|index| {
@@ -184,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_latent_token_is_nearest_to_the_patches_of_its_cell() {
-        let (width, start) = (64, StartConfig::default());
+        let (width, start) = (64, NearStart::default());
         let patches = picture_positions(8, width, &start);
         let latents = latent_positions(32, 8, width, &start);
         for (index, latent) in latents.chunks(width).enumerate() {

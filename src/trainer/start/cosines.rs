@@ -1,6 +1,5 @@
 //! Patches as cosines: which of a patch's frequencies carry most in the pictures at hand.
 
-use super::StartConfig;
 use crate::picture::Planar;
 use std::f64::consts::FRAC_1_SQRT_2;
 
@@ -15,7 +14,6 @@ const COLOURS: [[f64; 3]; 3] = [
 #[derive(Debug, Clone)]
 pub(super) struct PatchCosines {
     patch: usize,
-    start: StartConfig,
     /// Colour, vertical and horizontal frequency, and the deviation in the pictures.
     waves: Vec<Wave>,
 }
@@ -30,7 +28,7 @@ struct Wave {
 
 impl PatchCosines {
     /// Measures pictures whose sides are multiples of `patch`.
-    pub(super) fn measure(pictures: &[Planar], patch: usize, start: &StartConfig) -> Self {
+    pub(super) fn measure(pictures: &[Planar], patch: usize) -> Self {
         let table = cosine_table(patch);
         let mut squares = vec![0.0; 3 * patch * patch];
         let mut count = 0.0_f64;
@@ -58,11 +56,7 @@ impl PatchCosines {
             })
             .collect();
         waves.sort_by(|a, b| b.deviation.total_cmp(&a.deviation));
-        Self {
-            patch,
-            start: start.clone(),
-            waves,
-        }
+        Self { patch, waves }
     }
 
     fn value(&self, wave: Wave, table: &[f64], channel: usize, y: usize, x: usize) -> f64 {
@@ -76,21 +70,21 @@ impl PatchCosines {
         colour.copied().unwrap_or_default() * cosine(wave.down, y) * cosine(wave.across, x)
     }
 
-    /// What each of the first `width` waves is multiplied by when it is read.
-    fn reading_gains(&self, width: usize) -> Vec<f64> {
-        let evenness = self.start.patch_evenness;
+    /// What each of the first `width` waves is multiplied by when it is read, so that their root mean square is `scale`;
+    /// `evenness` holds strong waves back: 0 not at all, 1 to the strength of the weakest.
+    fn reading_gains(&self, width: usize, scale: f64, evenness: f64) -> Vec<f64> {
         let waves = self.waves.iter().take(width);
         // Below this a wave is hardly in the pictures and would be noise.
         let held: Vec<f64> = waves.map(|wave| wave.deviation.max(1e-3)).collect();
         let squares: f64 = held.iter().map(|value| value.powf(2.0 - 2.0 * evenness)).sum();
-        let size = self.start.patch_scale / (squares / held.len().max(1) as f64).sqrt();
+        let size = scale / (squares / held.len().max(1) as f64).sqrt();
         held.iter().map(|value| size * value.powf(-evenness)).collect()
     }
 
-    /// [width, 3, patch, patch]: row i reads wave i.
-    pub(super) fn reading(&self, width: usize) -> Vec<f32> {
+    /// [width, 3, patch, patch]: row i reads wave i. See [`Self::reading_gains`].
+    pub(super) fn reading(&self, width: usize, scale: f64, evenness: f64) -> Vec<f32> {
         let table = cosine_table(self.patch);
-        let gains = self.reading_gains(width);
+        let gains = self.reading_gains(width, scale, evenness);
         let patch = self.patch;
         let mut values = vec![0.0; width * 3 * patch * patch];
         let rows = values.chunks_exact_mut(3 * patch * patch);
@@ -103,8 +97,9 @@ impl PatchCosines {
         values
     }
 
-    /// [patch x patch x 3, width], rows ordered (row, column, channel): column i paints wave i.
-    pub(super) fn painting(&self, width: usize) -> Vec<f32> {
+    /// [patch x patch x 3, width], rows ordered (row, column, channel): column i paints wave i, `scale` of its usual
+    /// strength for each unit.
+    pub(super) fn painting(&self, width: usize, scale: f64) -> Vec<f32> {
         let table = cosine_table(self.patch);
         let patch = self.patch;
         let mut values = Vec::with_capacity(3 * patch * patch * width);
@@ -112,7 +107,7 @@ impl PatchCosines {
             let (y, x, channel) = (place / (3 * patch), place / 3 % patch, place % 3);
             for index in 0..width {
                 let value = self.waves.get(index).map_or(0.0, |wave| {
-                    self.start.pixel_scale * wave.deviation * self.value(*wave, &table, channel, y, x)
+                    scale * wave.deviation * self.value(*wave, &table, channel, y, x)
                 });
                 values.push(value as f32);
             }
@@ -193,22 +188,24 @@ mod tests {
                 .collect(),
         };
         let pictures = [ramp(0.5), ramp(-0.2), ramp(0.9)];
-        let start = StartConfig::default();
-        let cosines = PatchCosines::measure(&pictures, patch, &start);
-        let width = 32;
-        let (reading, painting) = (cosines.reading(width), cosines.painting(width));
+        let cosines = PatchCosines::measure(&pictures, patch);
+        let (width, scale, evenness) = (32, 0.5, 0.75);
+        let (reading, painting) = (
+            cosines.reading(width, scale, evenness),
+            cosines.painting(width, 0.3),
+        );
         let picture = &pictures[0];
         let token: Vec<f32> = reading
             .chunks(192)
             .map(|row| row.iter().zip(&picture.data).map(|(a, b)| a * b).sum())
             .collect();
         // Undo both gains, wave by wave.
-        let gains = cosines.reading_gains(width);
+        let gains = cosines.reading_gains(width, scale, evenness);
         let strength: Vec<f64> = cosines.waves[..width]
             .iter()
             .zip(token.iter().zip(&gains))
             .map(|(wave, (value, reading_gain))| {
-                let painting_gain = (start.pixel_scale * wave.deviation).max(1e-12);
+                let painting_gain = (0.3 * wave.deviation).max(1e-12);
                 f64::from(*value) / reading_gain / painting_gain
             })
             .collect();
