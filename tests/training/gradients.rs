@@ -192,6 +192,16 @@ fn the_alignment_term_and_its_gradients_are_the_references() {
         alignment: weight,
         ..mse_alone()
     };
+    let config = AlignmentConfig {
+        network: Some(golden.files.weights.clone()),
+        heads: 3,
+        ..AlignmentConfig::default()
+    };
+    let words = Alignment::read(&config, 4, 5).unwrap_err().to_string();
+    assert!(
+        words.contains("16 patches") && words.contains("avg_1d"),
+        "{words}"
+    );
     let teacher = teacher(AlignmentMode::Repeat);
     let aids = Aids {
         alignment: Some((&teacher, &projection)),

@@ -133,7 +133,26 @@ stages = [1, 3]
 {network}
 "
     );
-    let (whole, _) = check_resume(&config, &folder.path().join("all"));
+    let (whole, cut) = check_resume(&config, &folder.path().join("all"));
+    let data = pictures();
+    let resume = |config: &str| {
+        let run = Run {
+            config: TrainConfig::parse(config).unwrap(),
+            data: vec![data.path().to_owned()],
+            out: cut.clone(),
+            is_resumed: true,
+        };
+        run.perform(&mut |_| ControlFlow::Continue(()))
+            .unwrap_err()
+            .to_string()
+    };
+    for (from, to, key) in [
+        ("hidden = 12", "hidden = 13", "`loss.alignment`"),
+        ("stages = [1, 3]", "stages = [2]", "`loss.adversarial`"),
+    ] {
+        let words = resume(&config.replace(from, to));
+        assert!(words.contains(key) && words.contains("set"), "{words}");
+    }
     let text = std::fs::read_to_string(whole.join("log.csv")).unwrap();
     let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
     let names = lines.next().unwrap();
