@@ -21,6 +21,7 @@ use softscope::picture;
 use softscope::tokenizer::ModelFiles;
 use softscope::ui::{SoftscopeApp, Tab, ThemeChoice};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use support::generator;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -229,6 +230,74 @@ fn a_cancelled_generation_keeps_what_is_finished_and_says_so() {
     assert!(bench.workspace.generation().is_none());
     let made = bench.workspace.subjects().len();
     assert!((1..60).contains(&made), "{made}");
+}
+
+#[test]
+fn the_command_varies_and_fills_as_the_window_does() {
+    let mut bench = Bench::new();
+    let path = |name: &str| bench.folder.path().join(name);
+    let (edited, sit) = (path("edited.png"), path("models/sit"));
+    let out = path("made.safetensors");
+    let picture = Path::new(ROOT).join("assets/samples/cat.jpg");
+    bench.workspace.import(Import::Path(picture));
+    bench.settle();
+    bench.workspace.edit(Edit::Swap { a: 2, b: 13 });
+    bench.settle();
+    bench.workspace.export(Export::Edited { path: edited.clone() });
+    bench.settle();
+    let source = bench.workspace.active().unwrap().id;
+    for (start, words) in [
+        (GenerateStart::Vary { t: 0.4 }, "--strength 0.4 --vary"),
+        (
+            GenerateStart::Fill {
+                tokens: vec![0, 9, 10],
+                t: 1.0,
+            },
+            "--tokens 0,9-10 --fill",
+        ),
+    ] {
+        bench.workspace.set_active(source);
+        let before = values(bench.workspace.active().unwrap());
+        let made = bench.generate(start.clone());
+        let (name, expected) = (made.name.clone(), values(made));
+        let output = Command::new(env!("CARGO_BIN_EXE_softscope"))
+            .env("SOFTSCOPE_HOME", ROOT)
+            .args("--threads 1 generate --class 1 --seed 7 --steps 4 --cfg 1.5".split(' '))
+            .arg("--generator")
+            .arg(&sit)
+            .arg("--out")
+            .arg(&out)
+            .args(words.split(' '))
+            .arg(&edited)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let file = read_tokens(&out, None).unwrap();
+        let found = &file.states[0].z.values;
+        let worst = found
+            .iter()
+            .zip(&expected)
+            .fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
+        assert!(worst < 1e-5, "{words}: {name} is off by {worst:e}");
+        let record = file.generations[0].clone().unwrap();
+        let start_record = record.start.clone().unwrap();
+        assert_eq!(start_record.picture, "edited.png");
+        match start {
+            GenerateStart::Fill { tokens, .. } => {
+                assert_eq!((start_record.t, start_record.tokens), (1.0, Some(tokens.clone())));
+                for token in (0..TOKENS).filter(|token| !tokens.contains(token)) {
+                    let row = token * DIM..(token + 1) * DIM;
+                    assert_eq!(found[row.clone()], expected[row.clone()], "token {token}");
+                    assert_eq!(expected[row.clone()], before[row], "token {token}");
+                }
+            }
+            _ => assert_eq!((start_record.t, start_record.tokens), (0.4, None)),
+        }
+    }
 }
 
 #[test]

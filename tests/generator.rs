@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)] // a test stops at the first surprise
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use serde_json::{Value, json};
 use softscope::generator::{
-    Diffusion, Generator, GeneratorArgs, GeneratorClass, GeneratorError, Guidance, Noise, Original, Path,
-    Sampler, Settings, Solver, Start,
+    Diffusion, FlowPoint, Generator, GeneratorArgs, GeneratorClass, GeneratorError, Guidance, Noise,
+    Original, Path, Sampler, Settings, Solver, Start, TimeDraw, TrainableGenerator, diffusion_losses,
+    flow_losses, noised_latents,
 };
 use softscope::tokenizer::ModelFiles;
 use std::collections::HashMap;
@@ -681,4 +682,291 @@ fn files_that_are_no_generator_say_so() {
     assert_eq!(load(&files).unwrap().hash().len(), 16);
     let cancelled = Generator::load(&files, &Device::Cpu, DType::F32, &mut |_, _| false);
     assert!(matches!(cancelled, Err(GeneratorError::Cancelled)));
+}
+
+/// The weights of a set as variables by key.
+fn variables(set: &str) -> Option<(GeneratorArgs, HashMap<String, Var>)> {
+    let folder = folder(set)?;
+    let args = GeneratorArgs::read(&folder.join("config.json")).unwrap();
+    let weights = candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap();
+    let variables = weights
+        .into_iter()
+        .map(|(key, tensor)| (key, Var::from_tensor(&tensor).unwrap()))
+        .collect();
+    Some((args, variables))
+}
+
+fn trainable(
+    args: &GeneratorArgs,
+    class: GeneratorClass,
+    variables: &HashMap<String, Var>,
+) -> TrainableGenerator {
+    let tensors = variables
+        .iter()
+        .map(|(key, var)| (key.clone(), var.as_tensor().clone()))
+        .collect();
+    TrainableGenerator::new(args.clone(), class, tensors).unwrap()
+}
+
+#[test]
+fn a_trainable_generator_predicts_as_any_other() {
+    for set in ["c1_sit_1d", "c2_sit_1d_qknorm", "c4_dit_1d"] {
+        let Some(golden) = golden(set) else { continue };
+        let (args, variables) = variables(set).unwrap();
+        let generator = trainable(&args, golden.generator.class(), &variables);
+        let t = golden.io["t"].to_dtype(DType::F32).unwrap();
+        let out = generator
+            .forward(&golden.io["x"], &t, &labels(&golden, "y"))
+            .unwrap();
+        let error = relative_error(&out, &golden.io["out"]);
+        eprintln!("{set}: {error:.1e}");
+        assert!(error < 1e-5, "{set} is off by {error:e}");
+    }
+}
+
+#[test]
+fn losses_of_a_sit_match_the_reference() {
+    let Some(golden) = golden("c1_sit_1d") else { return };
+    let (latents, noise) = (&golden.io["train.latents"], &golden.io["train.noise"]);
+    for (draw, draw_name) in [(TimeDraw::Uniform, "uniform"), (TimeDraw::Lognormal, "lognormal")] {
+        for (path, path_name) in [(Path::Linear, "linear"), (Path::Cosine, "cosine")] {
+            let raw = values(&golden.io[&format!("train.{draw_name}.raw")]);
+            let times: Vec<f64> = raw.iter().map(|raw| draw.time(*raw, path)).collect();
+            let point = FlowPoint::new(path, latents, noise, &times).unwrap();
+            let t: Vec<f32> = times.iter().map(|t| *t as f32).collect();
+            let t = Tensor::new(t, &Device::Cpu).unwrap();
+            let out = golden
+                .generator
+                .forward(&point.state, &t, &labels(&golden, "sample.y"))
+                .unwrap();
+            let losses = flow_losses(&out, &point.velocity).unwrap();
+            let name = format!("train.{draw_name}.{path_name}.loss_per_sample");
+            close(&values(&losses), &golden.io[&name], 1e-5, &name);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_sit_match_the_reference() {
+    let Some(golden) = golden("c1_sit_1d") else { return };
+    let (args, variables) = variables("c1_sit_1d").unwrap();
+    let generator = trainable(&args, GeneratorClass::Sit, &variables);
+    let raw = values(&golden.io["train.lognormal.raw"]);
+    let times: Vec<f64> = raw
+        .iter()
+        .map(|raw| TimeDraw::Lognormal.time(*raw, Path::Linear))
+        .collect();
+    let (latents, noise) = (&golden.io["train.latents"], &golden.io["train.noise"]);
+    let point = FlowPoint::new(Path::Linear, latents, noise, &times).unwrap();
+    let t: Vec<f32> = times.iter().map(|t| *t as f32).collect();
+    let classes = labels(&golden, "sample.y");
+    let out = generator
+        .forward(&point.state, &Tensor::new(t, &Device::Cpu).unwrap(), &classes)
+        .unwrap();
+    let loss = flow_losses(&out, &point.velocity).unwrap().mean(0).unwrap();
+    let store = generator.backward(&loss).unwrap();
+    let mut compared = 0;
+    for (name, expected) in &golden.io {
+        let Some(key) = name.strip_prefix("train.grad.") else {
+            continue;
+        };
+        let found = if key == "y_embedder_rows" {
+            let table = &variables["y_embedder.embedding_table.weight"];
+            let gradient = store.get(table.as_tensor()).unwrap();
+            gradient.index_select(&classes, 0).unwrap()
+        } else {
+            store.get(variables[key].as_tensor()).unwrap().clone()
+        };
+        close(&values(&found), expected, 1e-4, name);
+        compared += 1;
+    }
+    assert_eq!(compared, 6);
+    assert!(
+        store.get(variables["pos_embed"].as_tensor()).is_none(),
+        "positions are fixed"
+    );
+}
+
+#[test]
+fn losses_of_a_dit_match_the_reference() {
+    let Some(golden) = golden("c4_dit_1d") else { return };
+    let (latents, noise) = (&golden.io["train.latents"], &golden.io["train.noise"]);
+    let process = Diffusion::new(Path::Cosine, 1000);
+    let steps = [0, 37, 500, 999];
+    let state = noised_latents(&process, latents, noise, &steps).unwrap();
+    let t = Tensor::new(&steps.map(|step| step as f32), &Device::Cpu).unwrap();
+    let out = golden
+        .generator
+        .forward(&state, &t, &labels(&golden, "train.y"))
+        .unwrap();
+    let losses = diffusion_losses(&process, latents, noise, &state, &steps, &out).unwrap();
+    close(&values(&losses.mse), &golden.io["train.mse"], 1e-5, "train.mse");
+    // The bound spans magnitudes: each picture against its own.
+    for (index, (found, expected)) in values(&losses.bound)
+        .into_iter()
+        .zip(values(&golden.io["train.vb"]))
+        .enumerate()
+    {
+        assert!(
+            (found - expected).abs() < 2e-4 * expected.abs(),
+            "train.vb of picture {index}: {found} for {expected}"
+        );
+    }
+    let total = (losses.mse + losses.bound).unwrap();
+    close(&values(&total), &golden.io["train.loss"], 1e-5, "train.loss");
+}
+
+/// The slope of `loss` along a random direction of each variable, by differences, against its gradient.
+fn check_slopes(
+    variables: &HashMap<String, Var>,
+    store: &candle_core::backprop::GradStore,
+    loss: impl Fn() -> f64,
+) {
+    let mut keys: Vec<&String> = variables.keys().filter(|key| *key != "pos_embed").collect();
+    keys.sort();
+    for (number, key) in keys.into_iter().enumerate() {
+        let var = &variables[key];
+        let gradient = values(store.get(var.as_tensor()).unwrap());
+        let original = var.as_tensor().copy().unwrap();
+        let direction: Vec<f32> = (0..gradient.len())
+            .map(|index| (((index * 7919 + number * 104_729) % 2003) as f32 / 1001.0 - 1.0) * 2e-3)
+            .collect();
+        let expected: f64 = gradient
+            .iter()
+            .zip(&direction)
+            .map(|(g, d)| g * f64::from(*d))
+            .sum();
+        let moved = |sign: f64| {
+            let direction = Tensor::from_vec(direction.clone(), original.dims(), &Device::Cpu).unwrap();
+            var.set(&(&original + (direction * sign).unwrap()).unwrap())
+                .unwrap();
+            loss()
+        };
+        let found = (moved(1.0) - moved(-1.0)) / 2.0;
+        var.set(&original).unwrap();
+        let size = gradient.iter().map(|g| g.powi(2)).sum::<f64>().sqrt() * 2e-3;
+        assert!(
+            (found - expected).abs() < 0.02 * expected.abs() + 0.002 * size + 4e-7,
+            "{key}: slope {found:e} by differences, {expected:e} by its gradient"
+        );
+    }
+}
+
+#[test]
+fn gradients_are_slopes_with_and_without_query_key_norms_and_of_a_dit() {
+    for set in ["c2_sit_1d_qknorm", "c4_dit_1d"] {
+        let Some(golden) = golden(set) else { continue };
+        let (args, variables) = variables(set).unwrap();
+        let class = golden.generator.class();
+        let generator = trainable(&args, class, &variables);
+        let (x, classes) = (&golden.io["x"], labels(&golden, "y"));
+        let count = x.dim(0).unwrap();
+        let noise = x.roll(1, 0).unwrap();
+        let loss = || match class {
+            GeneratorClass::Sit => {
+                let times: Vec<f64> = (0..count).map(|index| 0.2 + 0.2 * index as f64).collect();
+                let point = FlowPoint::new(Path::Cosine, x, &noise, &times).unwrap();
+                let t: Vec<f32> = times.iter().map(|t| *t as f32).collect();
+                let t = Tensor::new(t, &Device::Cpu).unwrap();
+                let out = generator.forward(&point.state, &t, &classes).unwrap();
+                flow_losses(&out, &point.velocity).unwrap().mean(0).unwrap()
+            }
+            GeneratorClass::Dit => {
+                let process = Diffusion::new(Path::Cosine, 1000);
+                let steps: Vec<usize> = (0..count).map(|index| 150 + 200 * index).collect();
+                let state = noised_latents(&process, x, &noise, &steps).unwrap();
+                let t: Vec<f32> = steps.iter().map(|step| *step as f32).collect();
+                let t = Tensor::new(t, &Device::Cpu).unwrap();
+                let out = generator.forward(&state, &t, &classes).unwrap();
+                diffusion_losses(&process, x, &noise, &state, &steps, &out)
+                    .unwrap()
+                    .mse
+                    .mean(0)
+                    .unwrap()
+            }
+        };
+        let store = generator.backward(&loss()).unwrap();
+        check_slopes(&variables, &store, || values(&loss())[0]);
+    }
+}
+
+#[test]
+fn the_bound_teaches_the_variance_alone() {
+    let process = Diffusion::new(Path::Cosine, 1000);
+    let steps = [0, 300];
+    let wave = |count: usize, size: f32| -> Vec<f32> {
+        (0..count)
+            .map(|index| size * ((index * 7919 % 2003) as f32 / 1001.0 - 1.0))
+            .collect()
+    };
+    let tensor = |values: Vec<f32>, width| Tensor::from_vec(values, (2, 3, width), &Device::Cpu).unwrap();
+    let (latents, noise) = (tensor(wave(24, 0.8), 4), tensor(wave(24, 1.5), 4));
+    let state = noised_latents(&process, &latents, &noise, &steps).unwrap();
+    let bound = |prediction: &Tensor| {
+        diffusion_losses(&process, &latents, &noise, &state, &steps, prediction)
+            .unwrap()
+            .bound
+            .sum_all()
+            .unwrap()
+    };
+    let given = wave(48, 1.0);
+    let prediction = Var::from_tensor(&tensor(given.clone(), 8)).unwrap();
+    let store = bound(prediction.as_tensor()).backward().unwrap();
+    let gradient = values(store.get(prediction.as_tensor()).unwrap());
+    for (index, gradient) in gradient.iter().enumerate() {
+        if index % 8 < 4 {
+            assert_eq!(*gradient, 0.0, "of the noise at {index}");
+            continue;
+        }
+        let moved = |change: f32| {
+            let mut values_ = given.clone();
+            values_[index] += change;
+            values(&bound(&tensor(values_, 8)))[0]
+        };
+        let slope = (moved(0.02) - moved(-0.02)) / 0.04;
+        assert!(
+            (slope - gradient).abs() < 0.02 * slope.abs() + 2e-4,
+            "of the variance at {index}: {slope} by differences, {gradient}"
+        );
+    }
+}
+
+#[test]
+fn a_trainable_generator_takes_every_key_and_only_tokens() {
+    let Some((args, variables)) = variables("c1_sit_1d") else {
+        return;
+    };
+    let mut tensors: HashMap<String, Tensor> = variables
+        .iter()
+        .map(|(key, var)| (key.clone(), var.as_tensor().clone()))
+        .collect();
+    tensors.remove("blocks.1.mlp.fc2.bias");
+    let error = TrainableGenerator::new(args.clone(), GeneratorClass::Sit, tensors.clone()).unwrap_err();
+    assert!(error.to_string().contains("blocks.1.mlp.fc2.bias"), "{error}");
+    let squares = GeneratorArgs {
+        vae_1d: false,
+        ..args
+    };
+    let error = TrainableGenerator::new(squares, GeneratorClass::Sit, tensors).unwrap_err();
+    assert!(error.to_string().contains("squares"), "{error}");
+}
+
+#[test]
+fn the_path_of_a_generators_training_is_read_where_it_is_one() {
+    let args = |path: Value| -> GeneratorArgs {
+        serde_json::from_value(json!({
+            "input_size": 4, "in_channels": 2, "hidden_size": 8, "depth": 1, "num_heads": 2, "mlp_ratio": 4.0,
+            "num_classes": 2, "path_type": path,
+        }))
+        .unwrap()
+    };
+    let path = |path: Value| Settings::of_generator(GeneratorClass::Sit, &args(path)).path;
+    assert_eq!(path(json!("cosine")), Path::Cosine);
+    assert_eq!(args(json!("linear")).path(), Some(Path::Linear));
+    for nothing in [json!("edm"), json!(null), json!(3)] {
+        assert_eq!(args(nothing.clone()).path(), None);
+        assert_eq!(path(nothing), Path::Linear);
+    }
+    let dit = Settings::of_generator(GeneratorClass::Dit, &args(json!("edm")));
+    assert_eq!(dit, Settings::of(GeneratorClass::Dit));
 }

@@ -99,6 +99,27 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     context.results("", &json)
 }
 
+/// The tokens of one picture after the recipe inside it, where it has one.
+pub(super) fn edited_state(
+    context: &Context,
+    runner: &Runner,
+    input: &Path,
+    fit: Fit,
+    progress: &Progress,
+) -> Result<LatentState, CliError> {
+    let base = read_base(runner, input, fit, progress)?;
+    let Some(recipe) = base.recipe else {
+        return Ok(base.state);
+    };
+    let folder = input.parent().unwrap_or(Path::new(""));
+    let recipe = ready(recipe, folder, context, runner, fit, progress)?;
+    Ok(document::apply_edits(
+        &runner.info().space,
+        &base.state,
+        &recipe.edits,
+    )?)
+}
+
 /// A recipe from a file of its own or from inside an exported picture.
 fn read_recipe(path: &Path) -> Result<Recipe, CliError> {
     let bytes = document::read_file(path)?;

@@ -88,6 +88,8 @@ pub(crate) enum CliError {
     },
     #[error("{} is under 7 pixels on a side, too small for SSIM; compare larger pictures", .0.display())]
     TooSmall(PathBuf),
+    #[error("{} of {total} models could not be compared: {}; their rows say why", .failed.len(), .failed.join(", "))]
+    ModelsFailed { failed: Vec<String>, total: usize },
     #[error("the model {model} does not load: {problems}; `softscope models check` lists every key")]
     ModelDoesNotFit { model: String, problems: String },
     #[error("{name} is a folder of its own, {}, and not from the hub; delete the folder to remove the model", .folder.display())]

@@ -1,4 +1,6 @@
-//! `softscope generate --generator G [--class C]… --out X`
+//! `softscope generate --generator G [--class C]… [--vary IN | --fill IN --tokens LIST] --out X`
+
+mod start;
 
 use super::context::{BATCH, Context, model_json};
 use super::error::CliError;
@@ -12,16 +14,15 @@ use crate::document::{
 use crate::engine::{
     Control, GeneratorInfo, GeneratorRunner, ModelInfo, Runner, check_generator_fits, tokens_of_latents,
 };
-use crate::generator::{
-    GeneratorArgs, GeneratorClass, Guidance, Noise, Path as FlowPath, Settings, Solver, Start,
-};
+use crate::generator::{GeneratorArgs, Guidance, Noise, Original, Path as FlowPath, Settings, Solver, Start};
 use crate::latent::Tokens;
 use crate::picture::{self, Planar, Rgb8};
 use crate::tokenizer::{ModelArgs, ModelFiles};
 use clap::ValueEnum;
+use start::{GivenStart, StartArgs};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -43,7 +44,8 @@ pub(super) struct Args {
     /// Guidance acts up to this time
     #[arg(long, value_name = "B", default_value_t = 1.0)]
     guidance_high: f64,
-    /// Interpolant of a SiT (linear if not given), noise schedule of a DiT (cosine if not given)
+    /// Interpolant of a SiT (if not given the one it says it was trained on, else linear), noise schedule of a DiT
+    /// (cosine if not given)
     #[arg(long, value_enum)]
     path: Option<PathArg>,
     /// How steps are made; sde for a SiT and ddpm for a DiT if not given
@@ -58,6 +60,8 @@ pub(super) struct Args {
     /// Noise and classes from a file: `z0` f32 `[N,L,D]`, `y` i64 `[N]` and for sde and ddpm `noise` f32 `[steps,N,L,D]`
     #[arg(long, value_name = "F.safetensors")]
     latents: Option<PathBuf>,
+    #[command(flatten)]
+    start: StartArgs,
     /// .safetensors for `sample` f64 `[N,L,D]` before the latent scale and shift, `z` and `dec`; .png for one picture
     /// (several stand side by side); or a folder
     #[arg(long, value_name = "X")]
@@ -83,8 +87,8 @@ enum SamplerArg {
 }
 
 impl Args {
-    fn settings(&self, class: GeneratorClass) -> Settings {
-        let usual = Settings::of(class);
+    fn settings(&self, generator: &GeneratorInfo) -> Settings {
+        let usual = Settings::of_generator(generator.class, &generator.args);
         Settings {
             solver: self.sampler.map_or(usual.solver, |sampler| match sampler {
                 SamplerArg::Ode => Solver::Euler,
@@ -115,9 +119,15 @@ struct Wanted {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let kind = OutKind::of(&args.out, &[OutKind::Tokens, OutKind::Png, OutKind::Folder])?;
-    if let Some(latents) = &args.latents {
-        outputs::guard(&args.out, &[latents])?;
-    }
+    args.start.check()?;
+    let (input, _) = args.start.input().map(inputs::split_number).unwrap_or_default();
+    let sources: Vec<&Path> = args
+        .latents
+        .iter()
+        .chain([&input])
+        .map(PathBuf::as_path)
+        .collect();
+    outputs::guard(&args.out, &sources)?;
     let files = context.places().resolve_model(&args.generator)?;
     // What does not go together is said before gigabytes are read.
     let generator_args = GeneratorArgs::read(&files.config)?;
@@ -126,20 +136,34 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         Some(given) => given_pictures(given, &generator_args, args)?,
         None => seeded_pictures(&generator_args, args)?,
     };
-    let decoder = decoder(context, &files, &generator_args, kind)?;
+    let needs_tokens_only = kind == OutKind::Tokens && args.start.input().is_none();
+    let decoder = decoder(context, &files, &generator_args, needs_tokens_only)?;
+    let start = match &decoder {
+        Some(runner) => args.start.read(context, runner)?,
+        None => None,
+    };
     let generator = context.open_generator(&files)?;
-    let settings = args.settings(generator.info().class);
+    let settings = args.settings(generator.info());
     let report = Report {
         generator: generator.info(),
         model: decoder.as_ref().map(|runner| &**runner.info()),
         settings: &settings,
         wanted: &wanted,
+        start: start.as_ref(),
     };
 
-    let samples = sample(context, &generator, settings, &wanted, given.as_ref())?;
+    let origin = Origin {
+        latents: given.as_ref(),
+        start: start.as_ref(),
+        model: report.model,
+    };
+    let samples = sample(context, &generator, settings, &wanted, &origin)?;
     let (tokens, decoded) = match &decoder {
         Some(runner) => {
-            let tokens = tokens_of_latents(&samples, runner.info());
+            let mut tokens = tokens_of_latents(&samples, runner.info());
+            if let Some(start) = &start {
+                tokens.iter_mut().for_each(|z| start.from.restore_held(z));
+            }
             let decoded = context.decode(runner, &tokens.iter().collect::<Vec<_>>())?;
             (tokens, decoded)
         }
@@ -162,14 +186,14 @@ fn decoder(
     context: &Context,
     generator: &ModelFiles,
     args: &GeneratorArgs,
-    kind: OutKind,
+    needs_tokens_only: bool,
 ) -> Result<Option<Runner>, CliError> {
     let files = context.model_files()?;
     let model = ModelArgs::read(&files.config)?;
     let shape = (&*files.name, model.num_latent_tokens, model.codebook_embed_dim);
     match check_generator_fits(&generator.name, args, shape) {
         Ok(()) => Ok(Some(context.open_files(&files)?)),
-        Err(mismatch) if context.model_name().is_none() && kind == OutKind::Tokens => {
+        Err(mismatch) if context.model_name().is_none() && needs_tokens_only => {
             context.note(&format!("Nothing is decoded: {mismatch}"));
             Ok(None)
         }
@@ -238,22 +262,41 @@ fn noise(wanted: &[Wanted], first: usize, given: Option<&LatentNoise>) -> Noise 
     }
 }
 
+/// Where a run begins.
+struct Origin<'a> {
+    latents: Option<&'a LatentNoise>,
+    start: Option<&'a GivenStart>,
+    model: Option<&'a ModelInfo>,
+}
+
+impl Origin<'_> {
+    /// Pictures that are sampled together: those made from given tokens one by one, as the window makes them.
+    fn batch(&self) -> usize {
+        if self.start.is_some() { 1 } else { BATCH }
+    }
+
+    fn original(&self) -> Option<Original> {
+        let (start, model) = self.start.zip(self.model)?;
+        Some(start.from.original(model))
+    }
+}
+
 /// Runs the sampler, a few pictures at a time; latents of all pictures one after the other.
 fn sample(
     context: &Context,
     generator: &GeneratorRunner,
     settings: Settings,
     wanted: &[Wanted],
-    given: Option<&LatentNoise>,
+    origin: &Origin<'_>,
 ) -> Result<Vec<f64>, CliError> {
     let progress = context.progress("Generating");
     let mut samples = Vec::new();
-    for (batch_index, batch) in wanted.chunks(BATCH).enumerate() {
-        let first = batch_index * BATCH;
+    for (batch_index, batch) in wanted.chunks(origin.batch()).enumerate() {
+        let first = batch_index * origin.batch();
         let start = Start {
             labels: batch.iter().map(|picture| picture.label).collect(),
-            noise: noise(batch, first, given),
-            original: None,
+            noise: noise(batch, first, origin.latents),
+            original: origin.original(),
         };
         let mut sampler = generator.sampler(settings, start)?;
         progress.enter(first, batch.len(), wanted.len());
@@ -273,6 +316,8 @@ struct Report<'a> {
     model: Option<&'a ModelInfo>,
     settings: &'a Settings,
     wanted: &'a [Wanted],
+    /// `None` for pictures made from noise.
+    start: Option<&'a GivenStart>,
 }
 
 impl Report<'_> {
@@ -360,11 +405,11 @@ impl Report<'_> {
                 .map(str::to_owned),
             seed: wanted.seed,
             settings: *self.settings,
-            start: None,
+            start: self.start.map(|start| start.record.clone()),
         }
     }
 
-    fn json(&self, out: &std::path::Path) -> serde_json::Value {
+    fn json(&self, out: &Path) -> serde_json::Value {
         let pictures = self.wanted.iter().enumerate().map(|(index, wanted)| {
             let class = self.class(wanted);
             serde_json::json!({
@@ -384,6 +429,7 @@ impl Report<'_> {
                 "parameters": self.generator.parameter_count,
             },
             "settings": self.settings,
+            "start": self.start.map(|start| &start.record),
             "out": out,
             "pictures": pictures.collect::<Vec<_>>(),
         })

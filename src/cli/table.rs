@@ -4,14 +4,23 @@ pub(crate) use crate::document::csv_field;
 
 /// Rows of text under a header; the first columns are aligned left, the others, which hold figures, right.
 pub(crate) struct Table {
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
     left_count: usize,
+}
+
+struct Row {
+    cells: Vec<String>,
+    /// Words in place of the cells that follow; no column grows for them.
+    words: Option<String>,
 }
 
 impl Table {
     pub(crate) fn new(header: &[&str]) -> Self {
         Self {
-            rows: vec![header.iter().map(ToString::to_string).collect()],
+            rows: vec![Row {
+                cells: header.iter().map(ToString::to_string).collect(),
+                words: None,
+            }],
             left_count: 1,
         }
     }
@@ -24,21 +33,30 @@ impl Table {
         }
     }
 
-    pub(crate) fn push(&mut self, row: Vec<String>) {
-        self.rows.push(row);
+    pub(crate) fn push(&mut self, cells: Vec<String>) {
+        self.rows.push(Row { cells, words: None });
+    }
+
+    /// Adds a row of a few cells and words in place of the others.
+    pub(crate) fn push_words(&mut self, cells: Vec<String>, words: &str) {
+        self.rows.push(Row {
+            cells,
+            words: Some(words.replace('\n', " ")),
+        });
     }
 
     pub(crate) fn render(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let columns = self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0);
         let mut widths = vec![0; columns];
         for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
+            for (width, cell) in widths.iter_mut().zip(&row.cells) {
                 *width = (*width).max(cell.chars().count());
             }
         }
         let mut text = String::new();
         for row in &self.rows {
-            let cells: Vec<String> = row
+            let mut cells: Vec<String> = row
+                .cells
                 .iter()
                 .zip(&widths)
                 .enumerate()
@@ -47,6 +65,7 @@ impl Table {
                     _ => format!("{cell:>width$}"),
                 })
                 .collect();
+            cells.extend(row.words.clone());
             text.push_str(cells.join("  ").trim_end());
             text.push('\n');
         }
@@ -57,6 +76,14 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_in_place_of_figures_widen_no_column() {
+        let mut table = Table::new(&["model", "dB"]);
+        table.push(vec!["a".to_owned(), "12".to_owned()]);
+        table.push_words(vec!["broken".to_owned()], "a long\nmessage");
+        assert_eq!(table.render(), "model   dB\na       12\nbroken  a long message\n");
+    }
 
     #[test]
     fn columns_line_up() {

@@ -1,9 +1,11 @@
-//! `train`: a tokenizer from folders of pictures.
+//! `train`: a tokenizer, or a generator of its tokens, from folders of pictures.
+
+mod generator;
 
 use super::context::Context;
 use super::error::CliError;
 use crate::engine::Control;
-use crate::trainer::{self, Evaluation, Run, TrainConfig};
+use crate::trainer::{self, Evaluation, GeneratorTrainConfig, Run, TrainConfig};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -15,10 +17,11 @@ use std::time::Instant;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The configuration, a TOML file
+    /// The configuration, a TOML file; with a table `generator` it trains a SiT on a tokenizer's tokens
     #[arg(long, value_name = "T.toml")]
     config: PathBuf,
-    /// Folders of pictures; one with `train` and `val` inside says itself what is held out
+    /// Folders of pictures, with those in their sub-folders; one with `train` and `val` inside says itself what is held
+    /// out
     #[arg(long, value_name = "DIR", num_args = 1.., required = true)]
     data: Vec<PathBuf>,
     /// Folder that takes checkpoint, log and sample sheets
@@ -30,6 +33,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    if let Some(config) = GeneratorTrainConfig::read(&args.config)? {
+        return generator::run(context, args, config);
+    }
     let mut config = TrainConfig::read(&args.config)?;
     if let Some(threads) = context.run_options().threads {
         config.threads = threads;

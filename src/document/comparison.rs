@@ -71,13 +71,26 @@ pub fn comparison_summaries(rows: &[ComparisonRow]) -> Vec<(ComparedFacts, Metri
     models.iter().filter_map(summary).collect()
 }
 
+/// A model that could not be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComparisonFailure {
+    /// Name of the model.
+    pub model: String,
+    /// Why.
+    pub message: String,
+}
+
 /// One line a picture and model, then, where there is more than one picture, one line with the mean and one with the
-/// sample deviation of each model. The first column tells them apart: `picture`, `mean`, `deviation`.
-pub fn comparison_csv(rows: &[ComparisonRow]) -> String {
+/// sample deviation of each model, then one line for each model that failed. The first column tells them apart: `picture`,
+/// `mean`, `deviation`, `failed`. A last column, `error`, is there where a model failed.
+pub fn comparison_csv(rows: &[ComparisonRow], failures: &[ComparisonFailure]) -> String {
     let has_times = rows.iter().any(|row| row.times_ms.is_some());
     let mut csv =
         String::from("kind,picture,model,hash,class,side_px,tokens,dim,psnr_db,ssim,ssim_paper,mse");
-    csv.push_str(if has_times { ",encode_ms,decode_ms\n" } else { "\n" });
+    if has_times {
+        csv.push_str(",encode_ms,decode_ms");
+    }
+    csv.push_str(if failures.is_empty() { "\n" } else { ",error\n" });
     let mut push = |kind: &str,
                     picture: &str,
                     model: &ComparedFacts,
@@ -102,6 +115,9 @@ pub fn comparison_csv(rows: &[ComparisonRow]) -> String {
             fields.push(text(times.map(|(encode, _)| encode)));
             fields.push(text(times.map(|(_, decode)| decode)));
         }
+        if !failures.is_empty() {
+            fields.push(String::new());
+        }
         csv.push_str(&fields.join(","));
         csv.push('\n');
     };
@@ -113,6 +129,14 @@ pub fn comparison_csv(rows: &[ComparisonRow]) -> String {
             push("mean", "", &model, &summary.mean, None);
             push("deviation", "", &model, deviation, None);
         }
+    }
+    for failure in failures {
+        let mut fields = vec!["failed".to_owned(), String::new(), csv_field(&failure.model)];
+        let figures = if has_times { 11 } else { 9 };
+        fields.resize(fields.len() + figures, String::new());
+        fields.push(csv_field(&failure.message));
+        csv.push_str(&fields.join(","));
+        csv.push('\n');
     }
     csv
 }
@@ -171,7 +195,7 @@ mod tests {
     #[test]
     fn the_csv_has_a_line_a_picture_and_two_a_model() {
         let rows = [row("x, the first", "a", 0.1), row("y", "a", 0.3)];
-        let csv = comparison_csv(&rows);
+        let csv = comparison_csv(&rows, &[]);
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 1 + 2 + 2, "{csv}");
         assert!(lines[0].ends_with(",mse"), "no times without any: {}", lines[0]);
@@ -181,7 +205,7 @@ mod tests {
             lines[1]
         );
         assert!(lines[3].starts_with("mean,,a,") && lines[4].starts_with("deviation,,a,"));
-        assert_eq!(comparison_csv(&rows[..1]).lines().count(), 2);
+        assert_eq!(comparison_csv(&rows[..1], &[]).lines().count(), 2);
     }
 
     #[test]
@@ -190,13 +214,37 @@ mod tests {
             times_ms: Some((12.345, 6.0)),
             ..row("x", "a", 0.1)
         };
-        let csv = comparison_csv(&[timed, row("x", "b", 0.1)]);
+        let csv = comparison_csv(&[timed, row("x", "b", 0.1)], &[]);
         assert!(csv.contains(",encode_ms,decode_ms\n"), "{csv}");
         assert!(
             csv.contains(",12.35,6.00\n") || csv.contains(",12.34,6.00\n"),
             "{csv}"
         );
         assert!(csv.ends_with(",,\n"), "{csv}");
+    }
+
+    #[test]
+    fn a_model_that_failed_has_a_line_with_its_message_and_every_line_as_many_fields() {
+        let failure = ComparisonFailure {
+            model: "broken".to_owned(),
+            message: "no keys; see the list".to_owned(),
+        };
+        let timed = ComparisonRow {
+            times_ms: Some((1.0, 2.0)),
+            ..row("x", "a", 0.1)
+        };
+        for rows in [vec![row("x", "a", 0.1)], vec![timed], Vec::new()] {
+            let csv = comparison_csv(&rows, std::slice::from_ref(&failure));
+            let fields: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
+            assert_eq!(fields.len(), 2 + rows.len(), "{csv}");
+            assert!(fields.iter().all(|count| *count == fields[0]), "{csv}");
+            assert!(csv.lines().next().unwrap().ends_with(",error"), "{csv}");
+            let last = csv.lines().last().unwrap();
+            assert!(
+                last.starts_with("failed,,broken,") && last.ends_with(",no keys; see the list"),
+                "{csv}"
+            );
+        }
     }
 
     #[test]

@@ -26,7 +26,9 @@ mod workspace;
 pub use apply::apply_edits;
 pub use atomic::{write_atomically, write_folder_atomically};
 pub use class_names::{class_name, class_of};
-pub use comparison::{ComparedFacts, ComparisonRow, comparison_csv, comparison_summaries, csv_field};
+pub use comparison::{
+    ComparedFacts, ComparisonFailure, ComparisonRow, comparison_csv, comparison_summaries, csv_field,
+};
 pub use error::DocumentError;
 pub use export::{
     AnimationFormat, EditedFormat, EditedPicture, Export, ExportedFiles, JPEG_QUALITY, ModelSheet,

@@ -6,7 +6,8 @@ use super::perform::Backend;
 use super::protocol::Stamp;
 use super::runner::milliseconds;
 use super::{
-    Control, EngineError, GeneratorRunner, check_generator_fits, latents_of_tokens, tokens_of_latents,
+    Control, EngineError, GeneratorRunner, ModelInfo, check_generator_fits, latents_of_tokens,
+    tokens_of_latents,
 };
 use crate::generator::{Noise, Original, Sampler, Settings, Start};
 use crate::latent::{LatentState, Tokens};
@@ -38,6 +39,37 @@ pub struct GenerateFrom {
     pub t: f64,
     /// Tokens that stay as they are.
     pub held: Vec<usize>,
+}
+
+impl GenerateFrom {
+    /// Starts from `tokens` at noise level `t`; where `filled` names tokens, all others are held.
+    pub fn new(tokens: Arc<Tokens>, t: f64, filled: Option<&[usize]>) -> Self {
+        let held = (0..tokens.count)
+            .filter(|token| filled.is_some_and(|filled| !filled.contains(token)))
+            .collect();
+        Self { tokens, t, held }
+    }
+
+    /// The same in the scale of a generator of the model's tokens.
+    pub fn original(&self, model: &ModelInfo) -> Original {
+        Original {
+            data: latents_of_tokens(&self.tokens, model),
+            t: self.t,
+            held: self.held.clone(),
+        }
+    }
+
+    /// Puts the held tokens into `z` as they were given, not as rounding there and back left them.
+    pub fn restore_held(&self, z: &mut Tokens) {
+        for token in &self.held {
+            let place = token * z.dim..(token + 1) * z.dim;
+            if let (Some(row), Some(original)) =
+                (z.values.get_mut(place.clone()), self.tokens.values.get(place))
+            {
+                row.copy_from_slice(original);
+            }
+        }
+    }
 }
 
 /// What is to be generated, one picture after the other.
@@ -195,11 +227,7 @@ impl Generation {
             Start {
                 labels: vec![picture.label],
                 noise: Noise::Seeds(vec![picture.seed]),
-                original: self.job.from.as_ref().map(|from| Original {
-                    data: latents_of_tokens(&from.tokens, info),
-                    t: from.t,
-                    held: from.held.clone(),
-                }),
+                original: self.job.from.as_ref().map(|from| from.original(info)),
             },
         )
     }
@@ -213,7 +241,7 @@ impl Generation {
     ) -> Result<GeneratedPicture, EngineError> {
         let mut state = state_of(sampler.state(), model)?;
         if let Some(from) = &self.job.from {
-            restore_held(&mut state.z, from);
+            from.restore_held(&mut state.z);
         }
         let started = Instant::now();
         let planar = model.decode(&state.z, control)?;
@@ -274,14 +302,4 @@ fn state_of(latents: &[f64], model: &dyn Backend) -> Result<LatentState, EngineE
         .next()
         .ok_or_else(|| EngineError::Model("it has no tokens to generate".to_owned()))?;
     Ok(LatentState::from_z(z))
-}
-
-fn restore_held(z: &mut Tokens, from: &GenerateFrom) {
-    for token in &from.held {
-        let place = token * z.dim..(token + 1) * z.dim;
-        if let (Some(row), Some(original)) = (z.values.get_mut(place.clone()), from.tokens.values.get(place))
-        {
-            row.copy_from_slice(original);
-        }
-    }
 }

@@ -53,6 +53,9 @@ pub struct GeneratorArgs {
     /// DiT only: whether the variance is predicted beside the noise.
     #[serde(default)]
     pub learn_sigma: Option<bool>,
+    /// The path it was trained on, "linear" or "cosine"; the reference writes other words here, which say nothing.
+    #[serde(default)]
+    pub path_type: Option<serde_json::Value>,
     /// Names of the classes, in order. A key of Softscope's own.
     #[serde(default)]
     pub class_names: Option<Vec<String>>,
@@ -103,6 +106,11 @@ impl GeneratorArgs {
         } else {
             GeneratorClass::Sit
         }
+    }
+
+    /// The path it was trained on, where the configuration says so.
+    pub fn path(&self) -> Option<super::Path> {
+        serde_json::from_value(self.path_type.clone()?).ok()
     }
 
     /// Number of tokens that the blocks see.

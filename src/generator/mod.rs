@@ -5,20 +5,24 @@ mod args;
 mod check;
 mod diffusion;
 mod error;
+mod loss;
 mod network;
 mod noise;
 mod path;
 mod sampler;
 mod schema;
+mod trained;
 mod weights;
 
 pub use args::{GeneratorArgs, GeneratorClass};
 pub use check::{GeneratorReport, check};
 pub use diffusion::{Diffusion, DiffusionStep, Posterior, TRAINED_STEPS};
 pub use error::GeneratorError;
+pub use loss::{DiffusionLosses, FlowPoint, TimeDraw, diffusion_losses, flow_losses, noised_latents};
 pub use noise::Noise;
 pub use path::Path;
 pub use sampler::{Guidance, Original, Sampler, Settings, Solver, Start};
+pub use trained::{TrainableGenerator, generator_shapes};
 
 use crate::tokenizer::ModelFiles;
 use crate::tokenizer::checkpoint::{Checkpoint, Entry, Reading};

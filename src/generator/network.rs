@@ -6,9 +6,9 @@ use candle_core::{D, DType, Device, Result as CandleResult, Tensor};
 use candle_nn::ops;
 
 /// LayerNorm epsilon of blocks and final layer.
-const NORM_EPS: f32 = 1e-6;
+pub(super) const NORM_EPS: f32 = 1e-6;
 /// LayerNorm epsilon of the query and key norm.
-const QK_NORM_EPS: f32 = 1e-5;
+pub(super) const QK_NORM_EPS: f32 = 1e-5;
 /// Longest period of the code of time.
 const TIME_PERIOD: f64 = 10_000.0;
 
@@ -48,10 +48,32 @@ fn softmax(scores: Tensor, scale: f64) -> CandleResult<Tensor> {
     ops::softmax_last_dim(&(scores * scale)?)
 }
 
+/// GELU of `x`, which is the caller's own.
+fn gelu(x: Tensor) -> CandleResult<Tensor> {
+    if x.device().is_cpu() && x.is_contiguous() {
+        fused::gelu_tanh(&x)?;
+        return Ok(x);
+    }
+    x.gelu()
+}
+
 /// x (1 + scale) + shift, scale and shift [B, D] over x [B, N, D].
 fn modulate(x: &Tensor, shift: &Tensor, scale: &Tensor) -> CandleResult<Tensor> {
     x.broadcast_mul(&(scale.unsqueeze(1)? + 1.0)?)?
         .broadcast_add(&shift.unsqueeze(1)?)
+}
+
+/// [cos, sin] code of `t` `[B]`, [B, 256]; in f32 throughout, as the reference does it: times reach 999.
+pub(super) fn time_code(t: &Tensor) -> CandleResult<Tensor> {
+    let half = TIME_CODE / 2;
+    let rate = -TIME_PERIOD.ln() as f32;
+    let frequencies: Vec<f32> = (0..half)
+        .map(|index| (rate * index as f32 / half as f32).exp())
+        .collect();
+    let angles = t
+        .unsqueeze(1)?
+        .broadcast_mul(&Tensor::from_vec(frequencies, (1, half), t.device())?)?;
+    Tensor::cat(&[angles.cos()?, angles.sin()?], 1)
 }
 
 #[derive(Debug)]
@@ -124,10 +146,8 @@ impl Block {
         };
         let attended = self.attention(&modulate(&self.norm.forward(x)?, shift_attn, scale_attn)?)?;
         let x = (x + attended.broadcast_mul(&gate_attn.unsqueeze(1)?)?)?;
-        let hidden = self
-            .fc1
-            .forward(&modulate(&self.norm.forward(&x)?, shift_mlp, scale_mlp)?)?
-            .gelu()?;
+        let modulated = modulate(&self.norm.forward(&x)?, shift_mlp, scale_mlp)?;
+        let hidden = gelu(self.fc1.forward(&modulated)?)?;
         &x + self
             .fc2
             .forward(&hidden)?
@@ -140,7 +160,6 @@ impl Block {
 pub(super) struct Network {
     args: GeneratorArgs,
     class: GeneratorClass,
-    device: Device,
     embed: Dense,
     positions: Tensor,
     time_in: Dense,
@@ -171,7 +190,6 @@ impl Network {
             "x_embedder.proj"
         };
         Ok(Self {
-            device: weights.device.clone(),
             embed: weights.dense(embed)?,
             positions: weights.plain("pos_embed")?,
             time_in: weights.dense("t_embedder.mlp.0")?,
@@ -188,23 +206,10 @@ impl Network {
         })
     }
 
-    /// [cos, sin] code of `t` `[B]`, [B, 256]; in f32 throughout, as the reference does it: times reach 999.
-    fn time_code(&self, t: &Tensor) -> CandleResult<Tensor> {
-        let half = TIME_CODE / 2;
-        let rate = -TIME_PERIOD.ln() as f32;
-        let frequencies: Vec<f32> = (0..half)
-            .map(|index| (rate * index as f32 / half as f32).exp())
-            .collect();
-        let angles =
-            t.unsqueeze(1)?
-                .broadcast_mul(&Tensor::from_vec(frequencies, (1, half), &self.device)?)?;
-        Tensor::cat(&[angles.cos()?, angles.sin()?], 1)
-    }
-
     fn condition(&self, t: &Tensor, labels: &Tensor) -> CandleResult<Tensor> {
         let time = self
             .time_out
-            .forward(&self.time_in.forward(&self.time_code(t)?)?.silu()?)?;
+            .forward(&self.time_in.forward(&time_code(t)?)?.silu()?)?;
         (time + self.labels.index_select(labels, 0)?)?.silu()
     }
 

@@ -14,7 +14,7 @@ pub enum Path {
 
 impl Path {
     /// (alpha, alpha', sigma, sigma') at time `t`.
-    fn coefficients(self, t: f64) -> (f64, f64, f64, f64) {
+    pub(super) fn coefficients(self, t: f64) -> (f64, f64, f64, f64) {
         match self {
             Self::Linear => (1.0 - t, -1.0, t, 1.0),
             Self::Cosine => {

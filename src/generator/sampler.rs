@@ -1,5 +1,7 @@
 use super::network::Pass;
-use super::{Diffusion, Generator, GeneratorClass, GeneratorError, Noise, Path, TRAINED_STEPS};
+use super::{
+    Diffusion, Generator, GeneratorArgs, GeneratorClass, GeneratorError, Noise, Path, TRAINED_STEPS,
+};
 use candle_core::{DType, Device, Tensor};
 
 /// Time of the last stochastic step; from there one noise-free step leads to 0.
@@ -83,6 +85,15 @@ impl Settings {
             path,
             steps: 250,
             guidance: Guidance::default(),
+        }
+    }
+
+    /// The same on the path that the generator says it was trained on.
+    pub fn of_generator(class: GeneratorClass, args: &GeneratorArgs) -> Self {
+        let usual = Self::of(class);
+        Self {
+            path: args.path().unwrap_or(usual.path),
+            ..usual
         }
     }
 }

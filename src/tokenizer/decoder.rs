@@ -2,10 +2,10 @@
 //! (SoftVQ-VAE, section 3.1).
 
 use super::adaptive::Steering;
+use super::by_hand::WeightGradients;
 use super::head::PixelHead;
 use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
-use super::trained_vit::WeightGradients;
 use super::vit::{NormKind, Vit};
 use super::{Math, ModelArgs, PassHook, Stage, TokenizerError, VitSize};
 use candle_core::Tensor;

@@ -1,8 +1,8 @@
 //! Picture to latent tokens: patches and learned tokens through a ViT (SoftVQ-VAE, section 3.1).
 
+use super::by_hand::WeightGradients;
 use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
-use super::trained_vit::WeightGradients;
 use super::vit::{NormKind, Vit};
 use super::{Math, ModelArgs, PassHook, Stage, TokenizerError, VitSize};
 use candle_core::Tensor;

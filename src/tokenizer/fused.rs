@@ -40,6 +40,11 @@ pub(crate) fn softmax(x: &Tensor, scale: f64) -> Result<()> {
     x.inplace_op1(&Softmax { scale: scale as f32 })
 }
 
+/// `x` = GELU(`x`) by the tangens hyperbolicus, in place.
+pub(crate) fn gelu_tanh(x: &Tensor) -> Result<()> {
+    x.inplace_op1(&GeluTanh)
+}
+
 /// LayerNorm over the last dimension.
 pub(crate) fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f32) -> Result<Tensor> {
     x.apply_op3_no_bwd(weight, bias, &LayerNorm { epsilon })
@@ -201,6 +206,23 @@ impl InplaceOp1 for Softmax {
     }
 }
 
+struct GeluTanh;
+
+impl InplaceOp1 for GeluTanh {
+    fn name(&self) -> &'static str {
+        "gelu-tanh"
+    }
+
+    fn cpu_fwd(&self, x: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        for_each_row(values_mut(x, layout)?, LANES, |_, values| {
+            values
+                .iter_mut()
+                .for_each(|value| *value = gelu_tanh_and_slope(*value).0);
+        });
+        Ok(())
+    }
+}
+
 struct LayerNorm {
     epsilon: f32,
 }
@@ -275,6 +297,20 @@ pub(super) fn gelu_and_slope(x: f32) -> (f32, f32) {
     (x * share, share + x * DENSITY * exp_of_negative(-0.5 * x * x))
 }
 
+/// GELU by the tangens hyperbolicus, 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), and its derivative.
+#[inline]
+pub(crate) fn gelu_tanh_and_slope(x: f32) -> (f32, f32) {
+    /// sqrt(2 / pi)
+    const RATE: f32 = 0.797_884_6;
+    const CUBE: f32 = 0.044_715;
+    let inner = RATE * x * (1.0 + CUBE * x * x);
+    let decayed = exp_of_negative(-2.0 * inner.abs());
+    let tanh = ((1.0 - decayed) / (1.0 + decayed)).copysign(inner);
+    let share = 0.5 * (1.0 + tanh);
+    let inner_slope = RATE * (1.0 + 3.0 * CUBE * x * x);
+    (x * share, share + 0.5 * x * (1.0 - tanh * tanh) * inner_slope)
+}
+
 /// The error function, absolute error below 5e-7: a quotient of polynomials in x^2 on -4..4 (the approximation that
 /// Eigen and TensorFlow use).
 #[inline]
@@ -345,6 +381,27 @@ mod tests {
         add_bias_gelu(&x, &zero).unwrap();
         assert!(difference(&x, &expected) < 2e-6);
         assert!(gelu(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn gelu_by_tanh_has_its_own_slope() {
+        for step in -9_000..9_000 {
+            let x = f64::from(step) / 1000.0;
+            let gelu = |x: f64| 0.5 * x * (1.0 + (0.797_884_560_8 * (x + 0.044715 * x.powi(3))).tanh());
+            let slope = (gelu(x + 1e-5) - gelu(x - 1e-5)) / 2e-5;
+            let (found, found_slope) = gelu_tanh_and_slope(x as f32);
+            assert!((f64::from(found) - gelu(x)).abs() < 2e-6, "GELU at {x}: {found}");
+            assert!(
+                (f64::from(found_slope) - slope).abs() < 2e-6,
+                "slope at {x}: {found_slope}"
+            );
+        }
+        assert!(gelu_tanh_and_slope(f32::NAN).0.is_nan());
+
+        let x = Tensor::from_vec(wave(3 * 37, 6.0), (3, 37), &Device::Cpu).unwrap();
+        let expected = x.gelu().unwrap();
+        gelu_tanh(&x).unwrap();
+        assert!(difference(&x, &expected) < 2e-6);
     }
 
     #[test]

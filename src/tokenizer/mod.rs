@@ -5,6 +5,7 @@
 
 mod adaptive;
 mod bottleneck;
+pub(crate) mod by_hand;
 pub(crate) mod checkpoint;
 mod config;
 mod decoder;
@@ -22,7 +23,7 @@ mod rotary;
 mod schema;
 mod source;
 mod stage;
-pub(crate) mod trained_vit;
+mod trained_vit;
 mod vit;
 
 pub use bottleneck::Posterior;
@@ -37,6 +38,7 @@ pub use schema::{CheckReport, KeyComparison, WrongShape, check, parameter_shapes
 pub use stage::{NoHook, PassHook, Stage};
 
 use bottleneck::Bottleneck;
+use by_hand::WeightGradients;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
 use checkpoint::{Checkpoint, Entry, Reading};
@@ -49,7 +51,6 @@ use schema::Plan;
 use source::{FileSource, GivenSource};
 use std::collections::HashMap;
 use std::path::Path;
-use trained_vit::WeightGradients;
 
 /// How the operations of a pass are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 //! the adaptive-norm kind the latents steer the norms, and there is no layer-scale.
 
 use super::adaptive::{AdaptiveNorm, Steering};
+use super::by_hand::WeightGradients;
 use super::layers::{After, Builder, LayerNorm, Linear, RowChange, softmax};
 use super::rotary::{Rotary, Rotation};
-use super::trained_vit::{BlockWeights, VitPass, WeightGradients};
+use super::trained_vit::{BlockWeights, VitPass};
 use super::{Math, TokenizerError, VitSize};
 use candle_core::Tensor;
 use std::ops::Range;

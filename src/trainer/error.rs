@@ -1,7 +1,8 @@
 use crate::document::DocumentError;
+use crate::generator::GeneratorError;
 use crate::picture::PictureError;
 use crate::tokenizer::TokenizerError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong in a training run. Messages are shown to a person as they are.
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +84,36 @@ pub enum TrainError {
     /// The model refuses.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
+    /// The generator refuses.
+    #[error(transparent)]
+    Generator(#[from] GeneratorError),
     /// A file that cannot be written or read.
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
+}
+
+impl TrainError {
+    /// A state whose run had another `key`.
+    pub(super) fn other_run(state: &Path, key: &str) -> Self {
+        Self::State {
+            path: state.to_owned(),
+            reason: format!("the run was started with another {key}; set it back or start a new run"),
+        }
+    }
+
+    /// Folders without what is needed of them.
+    pub(super) fn no_pictures(folders: &[PathBuf], missing: &'static str, remedy: &'static str) -> Self {
+        let names: Vec<String> = folders
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        Self::NoPictures {
+            folders: names.join(", "),
+            missing,
+            remedy,
+        }
+    }
 }

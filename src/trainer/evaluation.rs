@@ -215,15 +215,20 @@ fn sheet(rows: &[(&Vec<Rgb8>, &Vec<Rgb8>)]) -> Option<Rgb8> {
         .flat_map(|(wanted, found)| [wanted.as_slice(), found.as_slice()])
         .filter(|pictures| !pictures.is_empty())
         .collect();
+    grid(&rows, SHEET_COLUMNS)
+}
+
+/// Rows of pictures of one size, `most_columns` at most; None without any.
+pub(super) fn grid(rows: &[&[Rgb8]], most_columns: usize) -> Option<Rgb8> {
     let side = rows.first()?.first()?.width() + GAP;
-    let columns = rows.iter().map(|row| row.len().min(SHEET_COLUMNS)).max()?;
+    let columns = rows.iter().map(|row| row.len().min(most_columns)).max()?;
     let mut sheet = Rgb8::filled(
         columns as u32 * side + GAP,
         rows.len() as u32 * side + GAP,
         GROUND,
     );
     for (row, pictures) in rows.iter().enumerate() {
-        let taken = pictures.len().min(SHEET_COLUMNS);
+        let taken = pictures.len().min(most_columns);
         for column in 0..taken {
             // Spread over all of them, so that a sheet shows different packages.
             if let Some(picture) = pictures.get(column * pictures.len() / taken) {

@@ -24,26 +24,28 @@ pub(super) struct Row {
     pub(super) evaluation: Option<Evaluation>,
 }
 
+/// A table that grows by a line at a time.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct CsvLog {
     path: PathBuf,
 }
 
-impl Log {
+impl CsvLog {
     /// An empty log.
-    pub(super) fn start(path: &Path) -> Result<Self, TrainError> {
-        write_atomically(path, format!("{HEADER}\n").as_bytes())?;
+    pub(super) fn start(path: &Path, header: &str) -> Result<Self, TrainError> {
+        write_atomically(path, format!("{header}\n").as_bytes())?;
         Ok(Self {
             path: path.to_owned(),
         })
     }
 
-    /// The log of a run that goes on after `step` steps; rows after it were written by steps that are done again.
-    pub(super) fn resume(path: &Path, step: u64) -> Result<Self, TrainError> {
+    /// The log of a run that goes on after `step` steps, the number that lines begin with; lines after it were written
+    /// by steps that are done again.
+    pub(super) fn resume(path: &Path, header: &str, step: u64) -> Result<Self, TrainError> {
         let Ok(text) = std::fs::read_to_string(path) else {
-            return Self::start(path);
+            return Self::start(path, header);
         };
-        let mut kept = format!("{HEADER}\n");
+        let mut kept = format!("{header}\n");
         for line in text.lines().skip(1) {
             let row = line.split(',').next().and_then(|step| step.parse::<u64>().ok());
             if row.is_some_and(|row| row <= step) {
@@ -55,6 +57,34 @@ impl Log {
         Ok(Self {
             path: path.to_owned(),
         })
+    }
+
+    /// Adds a line, given without its end.
+    pub(super) fn add_line(&self, line: &str) -> Result<(), TrainError> {
+        let file = std::fs::OpenOptions::new().append(true).open(&self.path);
+        file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
+            .map_err(|source| {
+                TrainError::Document(DocumentError::Write {
+                    path: self.path.clone(),
+                    source,
+                })
+            })
+    }
+}
+
+/// The log of a tokenizer's run.
+#[derive(Debug)]
+pub(super) struct Log(CsvLog);
+
+impl Log {
+    /// An empty log.
+    pub(super) fn start(path: &Path) -> Result<Self, TrainError> {
+        Ok(Self(CsvLog::start(path, HEADER)?))
+    }
+
+    /// See [`CsvLog::resume`].
+    pub(super) fn resume(path: &Path, step: u64) -> Result<Self, TrainError> {
+        Ok(Self(CsvLog::resume(path, HEADER, step)?))
     }
 
     pub(super) fn add(&self, row: &Row) -> Result<(), TrainError> {
@@ -96,15 +126,8 @@ impl Log {
         }
         line.push_str(&format!(
             ",{kl_nats:.3},{codebook:.5},{commitment:.5},{perceptual:.5},{alignment:.5},{adversarial:.5},\
-             {discriminator:.5},{lecam:.5},{consistency:.5}\n"
+             {discriminator:.5},{lecam:.5},{consistency:.5}"
         ));
-        let file = std::fs::OpenOptions::new().append(true).open(&self.path);
-        file.and_then(|mut file| file.write_all(line.as_bytes()))
-            .map_err(|source| {
-                TrainError::Document(DocumentError::Write {
-                    path: self.path.clone(),
-                    source,
-                })
-            })
+        self.0.add_line(&line)
     }
 }

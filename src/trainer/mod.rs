@@ -1,4 +1,4 @@
-//! Training a tokenizer: pictures from folders, the losses of the paper, Adam, checkpoints that go on bit for bit.
+//! Training a tokenizer, and a generator of its tokens: pictures from folders, the losses of the paper, Adam, checkpoints that go on bit for bit.
 //!
 //! Sits on the tokenizer, whose passes it differentiates; has threads of its own for data and for the parts of a batch.
 
@@ -7,6 +7,7 @@ mod config;
 mod data;
 mod error;
 mod evaluation;
+mod generator;
 mod log;
 mod loss;
 mod networks;
@@ -25,6 +26,10 @@ pub use config::{
 pub use data::{Batch, DataFolders, Library, Loader};
 pub use error::TrainError;
 pub use evaluation::{Evaluated, Evaluation, HeldOut};
+pub use generator::{
+    BankConfig, GeneratorConfig, GeneratorOutcome, GeneratorProgress, GeneratorRun, GeneratorTrainConfig,
+    LabelTable, PictureConfig, SheetConfig,
+};
 pub use loss::{
     AdversarialConfig, AdversarialForm, Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR,
     LecamAverages, Loss, LossConfig, LossWeights, Opponent, Perceptual, PerceptualConfig, Projection,
@@ -112,7 +117,7 @@ impl Trainer {
     /// # Errors
     /// A file that is damaged or belongs to another model.
     pub fn resume(config: &TrainConfig, library: &Arc<Library>, state: &Path) -> Result<Self, TrainError> {
-        let saved = state::read_state(state)?;
+        let saved = state::read_state::<TrainConfig>(state)?;
         let problem = if !saved.config.model.has_the_weights_of(&config.model) {
             Some("`model`")
         } else if saved.config.seed != config.seed {
@@ -125,10 +130,7 @@ impl Trainer {
             None
         };
         match problem {
-            Some(key) => Err(TrainError::State {
-                path: state.to_owned(),
-                reason: format!("the run was started with another {key}; set it back or start a new run"),
-            }),
+            Some(key) => Err(TrainError::other_run(state, key)),
             None => Self::build(config, library, saved.parameters, saved.adversary, saved.step),
         }
     }

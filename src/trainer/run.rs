@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-const STATE_FILE: &str = "state.safetensors";
-const MODEL_FILE: &str = "model.safetensors";
-const CONFIG_FILE: &str = "config.json";
-const LOG_FILE: &str = "log.csv";
-const SETTINGS_FILE: &str = "train.toml";
-const SAMPLES_FOLDER: &str = "samples";
+pub(super) const STATE_FILE: &str = "state.safetensors";
+pub(super) const MODEL_FILE: &str = "model.safetensors";
+pub(super) const CONFIG_FILE: &str = "config.json";
+pub(super) const LOG_FILE: &str = "log.csv";
+pub(super) const SETTINGS_FILE: &str = "train.toml";
+pub(super) const SAMPLES_FOLDER: &str = "samples";
 
 /// Where a run is and what it reads.
 #[derive(Debug, Clone)]
@@ -58,6 +58,30 @@ pub struct Outcome {
     pub evaluation: Evaluation,
 }
 
+/// The state of the run in the folder `out`.
+///
+/// # Errors
+/// Nothing to continue, or a run where a new one is to start.
+pub(super) fn state_file(out: &Path, is_resumed: bool) -> Result<PathBuf, TrainError> {
+    let state = out.join(STATE_FILE);
+    if is_resumed && !state.is_file() {
+        return Err(TrainError::NoRun(out.to_owned()));
+    }
+    if !is_resumed && state.exists() {
+        return Err(TrainError::RunExists(out.to_owned()));
+    }
+    Ok(state)
+}
+
+/// Makes the folder of a run with what it holds.
+pub(super) fn make_folders(out: &Path) -> Result<(), TrainError> {
+    let samples = out.join(SAMPLES_FOLDER);
+    std::fs::create_dir_all(&samples).map_err(|source| TrainError::Folder {
+        path: samples,
+        source,
+    })
+}
+
 impl Run {
     /// Trains to the last step, or until `observer` breaks; either way the last state is written.
     ///
@@ -67,19 +91,9 @@ impl Run {
         &self,
         observer: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Outcome, TrainError> {
-        let state = self.out.join(STATE_FILE);
-        if self.is_resumed && !state.is_file() {
-            return Err(TrainError::NoRun(self.out.clone()));
-        }
-        if !self.is_resumed && state.exists() {
-            return Err(TrainError::RunExists(self.out.clone()));
-        }
+        let state = state_file(&self.out, self.is_resumed)?;
         let (library, held_out) = self.read_pictures()?;
-        let samples = self.out.join(SAMPLES_FOLDER);
-        std::fs::create_dir_all(&samples).map_err(|source| TrainError::Folder {
-            path: samples,
-            source,
-        })?;
+        make_folders(&self.out)?;
         let library = Arc::new(library);
         let trainer = if self.is_resumed {
             Trainer::resume(&self.config, &library, &state)?
@@ -112,22 +126,7 @@ impl Run {
     fn read_pictures(&self) -> Result<(Library, HeldOut), TrainError> {
         let (config, side) = (&self.config.data, self.config.model.image_size);
         let folders = DataFolders::find(&self.data, config.held_out_share)?;
-        let names: Vec<String> = self
-            .data
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect();
-        let missing = |missing, remedy| TrainError::NoPictures {
-            folders: names.join(", "),
-            missing,
-            remedy,
-        };
-        if folders.train.is_empty() {
-            return Err(missing(
-                "pictures",
-                "give folders of png, jpg, webp, gif, bmp or tiff files with --data",
-            ));
-        }
+        folders.require_some(&self.data)?;
         let library = Library::read(&folders.train, side, config)?;
         let held_out = Library::read(&folders.held_out, side, config)?;
         let held_out = HeldOut::prepare(&held_out, side, self.config.output.evaluated_pictures, config);

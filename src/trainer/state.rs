@@ -26,12 +26,34 @@ const BUFFER: &str = "discriminator_buffer.";
 /// Prefix of those keys that no model asks for.
 const PROJECTION: &str = "projection.";
 
+/// What a run was started with, as its state keeps it beside the weights.
+pub(super) trait Record: Sized {
+    fn to_text(&self) -> Result<String, String>;
+    fn parse(text: &str) -> Result<Self, String>;
+    /// The parameters that belong to it.
+    fn shapes(&self) -> Result<BTreeMap<String, Vec<usize>>, String>;
+}
+
+impl Record for TrainConfig {
+    fn to_text(&self) -> Result<String, String> {
+        self.to_toml()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+
+    fn shapes(&self) -> Result<BTreeMap<String, Vec<usize>>, String> {
+        parameter_shapes(&self.model.args(), self.model.class.into())
+    }
+}
+
 /// A run as it was saved.
 #[derive(Debug)]
-pub(super) struct Saved {
+pub(super) struct Saved<R> {
     /// Steps done.
     pub(super) step: u64,
-    pub(super) config: TrainConfig,
+    pub(super) config: R,
     pub(super) parameters: Vec<Parameter>,
     pub(super) adversary: SavedAdversary,
 }
@@ -40,7 +62,7 @@ pub(super) struct Saved {
 /// state to keep.
 pub(super) fn state_bytes(
     step: u64,
-    config: &TrainConfig,
+    config: &impl Record,
     parameters: &[Parameter],
     adversary: Option<&Adversary>,
 ) -> Result<Vec<u8>, TrainError> {
@@ -80,7 +102,7 @@ pub(super) fn state_bytes(
         })
         .chain(of_buffers)
         .collect();
-    let text = config.to_toml().map_err(|reason| TrainError::State {
+    let text = config.to_text().map_err(|reason| TrainError::State {
         path: "the state".into(),
         reason,
     })?;
@@ -113,7 +135,7 @@ pub(super) fn model_bytes(parameters: &[Parameter]) -> Vec<u8> {
 ///
 /// # Errors
 /// An unreadable or damaged file.
-pub(super) fn read_state(path: &Path) -> Result<Saved, TrainError> {
+pub(super) fn read_state<R: Record>(path: &Path) -> Result<Saved<R>, TrainError> {
     let bytes = std::fs::read(path).map_err(|source| TrainError::Read {
         path: path.to_owned(),
         source,
@@ -124,7 +146,7 @@ pub(super) fn read_state(path: &Path) -> Result<Saved, TrainError> {
     })
 }
 
-fn parse(bytes: &[u8]) -> Result<Saved, String> {
+fn parse<R: Record>(bytes: &[u8]) -> Result<Saved<R>, String> {
     let words = |error: safetensors::SafeTensorError| error.to_string();
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(words)?;
     let file = SafeTensors::deserialize(bytes).map_err(words)?;
@@ -137,8 +159,8 @@ fn parse(bytes: &[u8]) -> Result<Saved, String> {
     let step = text(STEP)?
         .parse()
         .map_err(|error| format!("`{STEP}` is no number: {error}"))?;
-    let config = TrainConfig::parse(&text(CONFIG)?)?;
-    let mut shapes = parameter_shapes(&config.model.args(), config.model.class.into())?;
+    let config = R::parse(&text(CONFIG)?)?;
+    let mut shapes = config.shapes()?;
     for (name, tensor) in file.iter() {
         let key = name.strip_prefix(WEIGHT).unwrap_or_default();
         if key.starts_with(PROJECTION) || key.starts_with(adversary::PREFIX) {

@@ -171,6 +171,84 @@ fn what_cannot_be_compared_is_refused_before_any_work() {
     assert_eq!(entries(folder.path()), Vec::<String>::new());
 }
 
+/// A model whose files are there and whose weights do not fit.
+fn broken_model() -> tempfile::TempDir {
+    let model = fixture_model("a3_softvq_nol2");
+    let config = model.path().join("config.json");
+    let mut args: serde_json::Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    args["num_latent_tokens"] = 1024.into();
+    std::fs::write(&config, args.to_string()).unwrap();
+    model
+}
+
+#[test]
+fn a_model_that_fails_costs_the_others_nothing() {
+    let broken = broken_model();
+    let name = broken.path().display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let (csv, sheet, map) = (
+        folder.path().join("c.csv"),
+        folder.path().join("s.png"),
+        folder.path().join("m.png"),
+    );
+    let models = format!("{name},softscope-32");
+    let cat = sample("cat.jpg");
+    let run = run![
+        "compare", cat, "--models", models, "--csv", csv, "--sheet", sheet, "--map", map, "--json", "--quiet"
+    ];
+    let stdout = run.fails_after_results(1, &["1 of 2 models", &name]);
+    let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    let results = json["results"].as_array().unwrap();
+    assert_eq!(results.len(), 2);
+    assert!(results[0]["psnr_db"].as_f64().unwrap() > 10.0 && results[0]["error"].is_null());
+    assert_eq!(results[1]["name"], name);
+    assert!(results[1]["error"].as_str().unwrap().contains("latent"), "{json}");
+    assert_eq!(json["models"][1]["error"], results[1]["error"]);
+    assert_eq!(entries(folder.path()), ["c.csv", "m.png", "s.png"]);
+    let text = std::fs::read_to_string(&csv).unwrap();
+    let kinds: Vec<&str> = text.lines().filter_map(|line| line.split(',').next()).collect();
+    assert_eq!(kinds, ["kind", "picture", "failed"], "{text}");
+
+    let table = run!["compare", cat, sample("dog.jpg"), "--models", models, "--quiet"];
+    let table = table.fails_after_results(1, &["1 of 2 models"]);
+    let row = table.lines().find(|line| line.starts_with("failed")).unwrap();
+    assert!(row.contains(&name) && row.contains("latent"), "{table}");
+}
+
+#[test]
+fn models_that_all_fail_are_all_named_and_no_pictures_are_written() {
+    let (first, second) = (broken_model(), broken_model());
+    let names = [first.path(), second.path()].map(|path| path.display().to_string());
+    let folder = tempfile::tempdir().unwrap();
+    let (csv, sheet) = (folder.path().join("c.csv"), folder.path().join("s.png"));
+    let models = names.join(",");
+    let run = run![
+        "compare",
+        sample("cat.jpg"),
+        "--models",
+        models,
+        "--csv",
+        csv,
+        "--sheet",
+        sheet,
+        "--json",
+        "--quiet"
+    ];
+    let stdout = run.fails_after_results(1, &["2 of 2 models", &names[0], &names[1]]);
+    let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(json["results"].as_array().unwrap().len(), 2);
+    assert!(json["sheet"].is_null());
+    assert_eq!(entries(folder.path()), ["c.csv"]);
+}
+
+#[test]
+fn a_picture_that_cannot_be_read_is_nobody_elses_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("half.png");
+    std::fs::write(&picture, b"half").unwrap();
+    run!["compare", picture, "--models", "softscope-32"].fails(1, &["half.png"]);
+}
+
 #[test]
 fn a_sheet_is_no_input() {
     let folder = tempfile::tempdir().unwrap();

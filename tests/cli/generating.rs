@@ -1,7 +1,7 @@
 //! `generate` against the reference's sampling runs, and on input that is wrong.
 
 use crate::run;
-use crate::support::{Golden, Tensors, assert_close, entries, golden};
+use crate::support::{Golden, Tensors, assert_close, entries, golden, sample};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use std::path::{Path, PathBuf};
@@ -406,6 +406,131 @@ fn what_does_not_go_together_is_said_before_anything_is_made() {
     // Pictures need a tokenizer that fits, asked for or not.
     run!["generate", "--generator", generator, "--out", pictures].fails(1, &["16 x 16", "--model"]);
     assert_eq!(entries(folder.path()), ["latents.safetensors"]);
+}
+
+#[test]
+fn pictures_are_varied_and_filled_from_any_kind_of_input() {
+    let Some(pair) = pair("c1_sit_1d", "a2_softvq_k4") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (model, generator) = (pair.tokenizer.model.path(), &pair.generator);
+    let (tokens, out) = (path("tokens.safetensors"), path("out.safetensors"));
+    let cat = sample("cat.jpg");
+    run!["encode", cat, "--model", model, "--out", tokens].ok();
+    let original = Tensors::open(&tokens).f32("z");
+    // An Euler step that a small strength leaves one of barely moves a token.
+    let z = |arguments: &[&str]| -> Vec<f32> {
+        let fixed = [
+            "generate",
+            "--sampler",
+            "ode",
+            "--steps",
+            "4",
+            "--count",
+            "2",
+            "--class",
+            "3",
+        ];
+        let paths = [
+            "--generator".as_ref(),
+            generator.as_os_str(),
+            "--model".as_ref(),
+            model.as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ];
+        let arguments = fixed.iter().chain(arguments).map(std::ffi::OsStr::new);
+        crate::support::run(arguments.chain(paths)).ok();
+        Tensors::open(&out).f32("z")
+    };
+    let (cat, tokens) = (cat.to_str().unwrap(), tokens.to_str().unwrap());
+    let varied = z(&["--vary", cat, "--strength", "0.1"]);
+    assert_eq!(varied, z(&["--vary", tokens, "--strength", "0.1"]));
+    let distance = |z: &[f32]| -> f32 {
+        let squares = z.iter().zip(&original).map(|(a, b)| (a - b).powi(2));
+        squares.sum::<f32>().sqrt()
+    };
+    let much = z(&["--vary", cat, "--strength", "0.9"]);
+    assert!(0.0 < distance(&varied) && distance(&varied) < distance(&much));
+    assert_ne!(
+        varied[..original.len()],
+        varied[original.len()..],
+        "each has its seed"
+    );
+
+    let filled = z(&["--fill", tokens, "--tokens", "2,5-6"]);
+    let dim = original.len() / 16;
+    for (picture, z) in filled.chunks(original.len()).enumerate() {
+        for token in 0..16 {
+            let row = token * dim..(token + 1) * dim;
+            assert_eq!(
+                z[row.clone()] == original[row],
+                ![2, 5, 6].contains(&token),
+                "token {token} of picture {picture}"
+            );
+        }
+    }
+}
+
+#[test]
+fn variations_that_cannot_be_are_refused() {
+    let Some(pair) = pair("c1_sit_1d", "a2_softvq_k4") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.png");
+    let cat = sample("cat.jpg").to_string_lossy().into_owned();
+    for (arguments, code, words) in [
+        (
+            vec!["--vary", &cat, "--strength", "0"],
+            2,
+            vec!["--strength is 0", "up to 1"],
+        ),
+        (vec!["--strength", "0.5"], 2, vec!["--strength", "--vary"]),
+        (
+            vec!["--vary", "nowhere.png"],
+            1,
+            vec!["nowhere.png", "no such file"],
+        ),
+        (
+            vec!["--fill", &cat, "--tokens", "99"],
+            1,
+            vec!["no token 99", "16"],
+        ),
+    ] {
+        let fixed = [
+            "generate".as_ref(),
+            "--quiet".as_ref(),
+            "--generator".as_ref(),
+            pair.generator.as_os_str(),
+            "--model".as_ref(),
+            pair.tokenizer.model.path().as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ];
+        let arguments = arguments.iter().map(std::ffi::OsStr::new);
+        crate::support::run(fixed.into_iter().chain(arguments)).fails(code, &words);
+    }
+    let picture = folder.path().join("cat.jpg");
+    std::fs::copy(&cat, &picture).unwrap();
+    let without_tokens = run![
+        "generate",
+        "--generator",
+        pair.generator,
+        "--fill",
+        cat,
+        "--out",
+        out
+    ];
+    assert_eq!(without_tokens.code, Some(2));
+    assert!(
+        without_tokens.stderr.contains("--tokens"),
+        "{}",
+        without_tokens.stderr
+    );
+    assert_eq!(entries(folder.path()), ["cat.jpg"]);
 }
 
 #[test]

@@ -37,6 +37,13 @@ impl Run {
     /// A failed run with this exit code, one line on stderr that holds all of `words`, and no backtrace.
     #[track_caller]
     pub(crate) fn fails(self, code: i32, words: &[&str]) {
+        assert_eq!(self.stdout, "", "a failed run has no results");
+        self.fails_after_results(code, words);
+    }
+
+    /// The same of a run that failed in part; gives back its results.
+    #[track_caller]
+    pub(crate) fn fails_after_results(self, code: i32, words: &[&str]) -> String {
         assert_eq!(
             self.code,
             Some(code),
@@ -44,13 +51,13 @@ impl Run {
             self.stdout,
             self.stderr
         );
-        assert_eq!(self.stdout, "", "a failed run has no results");
         let message = self.stderr.trim_end();
         assert_eq!(message.lines().count(), 1, "one line, not:\n{message}");
         assert!(message.starts_with("softscope: "), "{message}");
         for word in words {
             assert!(message.contains(word), "`{word}` is not in: {message}");
         }
+        self.stdout
     }
 }
 

@@ -10,6 +10,7 @@ mod support;
 mod adversarial;
 mod config;
 mod data;
+mod generator;
 mod gradients;
 mod perceptual;
 mod program;

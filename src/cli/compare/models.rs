@@ -8,11 +8,12 @@ use crate::cli::inputs::{self, Batches, PictureInput};
 use crate::cli::metrics;
 use crate::cli::table::Table;
 use crate::document::{
-    self, ComparedFacts, ComparisonRow, ModelSheet, ModelSheetCell, ModelSheetRow, write_atomically,
+    self, ComparedFacts, ComparisonFailure, ComparisonRow, ModelSheet, ModelSheetCell, ModelSheetRow,
+    write_atomically,
 };
 use crate::picture::{self, Rgb8};
 use crate::tokenizer::ModelFiles;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Pictures that a sheet holds: more would make a picture that few programs open.
 const SHEET_PICTURES: usize = 16;
@@ -46,24 +47,52 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         .iter()
         .map(|name| Ok((name.as_str(), context.places().resolve_model(name)?)))
         .collect::<Result<Vec<_>, CliError>>()?;
-    let results = models
-        .iter()
-        .map(|(name, files)| by_model(context, args, &pictures, name, files))
-        .collect::<Result<Vec<_>, _>>()?;
+    let (mut results, mut failures) = (Vec::new(), Vec::new());
+    for (name, files) in &models {
+        match by_model(context, args, &pictures, name, files) {
+            Ok(done) => results.push(done),
+            Err(error) if is_of_model(&error) => failures.push(ComparisonFailure {
+                model: (*name).to_owned(),
+                message: error.to_string(),
+            }),
+            Err(error) => return Err(error),
+        }
+    }
 
-    if let Some(map) = &args.map {
+    if let Some(map) = args.map.as_ref().filter(|_| !results.is_empty()) {
         let pairs: Vec<(Rgb8, Rgb8)> = results.iter().flat_map(|model| model.shown.clone()).collect();
         write_map(context, map, &pairs)?;
     }
     let rows = by_picture(&results);
     if let Some(csv) = &args.csv {
-        write_atomically(csv, document::comparison_csv(&rows).as_bytes())?;
+        write_atomically(csv, document::comparison_csv(&rows, &failures).as_bytes())?;
         context.note(&format!("Wrote {}", csv.display()));
     }
-    if let Some(path) = &args.sheet {
+    if let Some(path) = args.sheet.as_ref().filter(|_| !results.is_empty()) {
         write_sheet(context, path, &pictures, &results)?;
     }
-    context.results(&text(&rows, &results), &json(args, &results))
+    context.results(
+        &text(&rows, &results, &failures),
+        &json(args, &results, &failures),
+    )?;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::ModelsFailed {
+        failed: failures.into_iter().map(|failure| failure.model).collect(),
+        total: models.len(),
+    })
+}
+
+/// Whether an error is one model's own, so that the others can go on.
+fn is_of_model(error: &CliError) -> bool {
+    matches!(
+        error,
+        CliError::Engine(_)
+            | CliError::Tokenizer(_)
+            | CliError::ModelDoesNotFit { .. }
+            | CliError::WrongPictureSize { .. }
+    )
 }
 
 fn by_model(
@@ -154,7 +183,7 @@ fn write_sheet<'a>(
     Ok(())
 }
 
-fn text(rows: &[ComparisonRow], results: &[ByModel]) -> String {
+fn text(rows: &[ComparisonRow], results: &[ByModel], failures: &[ComparisonFailure]) -> String {
     let is_one = results.iter().all(|model| model.rows.len() == 1);
     let leading = |picture: &str, model: &ComparedFacts| {
         let mut cells = vec![model.name.clone(), model.side_px.to_string(), model.shape_text()];
@@ -194,10 +223,17 @@ fn text(rows: &[ComparisonRow], results: &[ByModel]) -> String {
             push("deviation", &row.model, deviation);
         }
     }
+    for failure in failures {
+        let mut cells = vec![failure.model.clone()];
+        if !is_one {
+            cells.insert(0, "failed".to_owned());
+        }
+        table.push_words(cells, &failure.message);
+    }
     format!("{}\n{}\n{SIZES}\n", table.render(), metrics::CONVENTIONS)
 }
 
-fn json(args: &Args, results: &[ByModel]) -> serde_json::Value {
+fn json(args: &Args, results: &[ByModel], failures: &[ComparisonFailure]) -> serde_json::Value {
     let of_model = |model: &ByModel| {
         let summary = model.summary();
         let deviation = summary.and_then(|summary| summary.deviation);
@@ -213,17 +249,23 @@ fn json(args: &Args, results: &[ByModel]) -> serde_json::Value {
         let of_model = move |model: &ByModel| Some(model.row_json(model.rows.get(picture)?));
         results.iter().filter_map(of_model)
     });
+    let failed = || {
+        failures
+            .iter()
+            .map(|failure| serde_json::json!({ "name": failure.model, "error": failure.message }))
+    };
+    let was_written = |path: &Option<PathBuf>| path.clone().filter(|_| !results.is_empty());
     serde_json::json!({
         "command": "compare",
         "reference": args.pictures.first(),
         "fit": args.fit.name(),
         "conventions": metrics::conventions_json(),
         "sizes": SIZES,
-        "results": rows.collect::<Vec<_>>(),
-        "models": results.iter().map(of_model).collect::<Vec<_>>(),
-        "map": args.map,
+        "results": rows.chain(failed()).collect::<Vec<_>>(),
+        "models": results.iter().map(of_model).chain(failed()).collect::<Vec<_>>(),
+        "map": was_written(&args.map),
         "csv": args.csv,
-        "sheet": args.sheet,
+        "sheet": was_written(&args.sheet),
     })
 }
 

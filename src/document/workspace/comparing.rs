@@ -140,7 +140,7 @@ impl Workspace {
             move || {
                 let bytes = match file {
                     ComparisonFile::Sheet => sheet(&name, &done),
-                    ComparisonFile::Table => Ok(comparison_csv(&rows(&name, &done)).into_bytes()),
+                    ComparisonFile::Table => Ok(comparison_csv(&rows(&name, &done), &[]).into_bytes()),
                 };
                 let result = bytes.and_then(|bytes| write_atomically(&path, &bytes));
                 (path, result)

@@ -179,14 +179,7 @@ impl Workspace {
                 "there are no tokens to start from: add a picture and wait until it is encoded".to_owned(),
             )
         })?;
-        let held = (0..tokens.count)
-            .filter(|token| filled.as_ref().is_some_and(|filled| !filled.contains(token)))
-            .collect();
-        let from = GenerateFrom {
-            tokens: Arc::new(tokens),
-            t,
-            held,
-        };
+        let from = GenerateFrom::new(Arc::new(tokens), t, filled.as_deref());
         let record = StartRecord {
             picture,
             t,

@@ -1,23 +1,24 @@
 //! Picture number i of a run.
 
-use super::library::Library;
+use super::library::{Item, Library};
 use crate::picture::{Rgb8, scaled_crop};
 use crate::trainer::DataConfig;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_distr::{Distribution, StandardNormal};
 
 /// Numbers of one picture.
-pub(super) struct Dice(ChaCha8Rng);
+pub(in crate::trainer) struct Dice(ChaCha8Rng);
 
 impl Dice {
-    pub(super) fn of_picture(seed: u64, index: u64) -> Self {
+    pub(in crate::trainer) fn of_picture(seed: u64, index: u64) -> Self {
         let mut stream = ChaCha8Rng::seed_from_u64(seed);
         stream.set_stream(index);
         Self(stream)
     }
 
     /// Below 1, at least 0.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(in crate::trainer) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
@@ -26,12 +27,17 @@ impl Dice {
     }
 
     /// Below `count`.
-    pub(super) fn index(&mut self, count: usize) -> usize {
+    pub(in crate::trainer) fn index(&mut self, count: usize) -> usize {
         ((self.unit() * count as f64) as usize).min(count.saturating_sub(1))
     }
 
-    pub(super) fn is_below(&mut self, share: f64) -> bool {
+    pub(in crate::trainer) fn is_below(&mut self, share: f64) -> bool {
         self.unit() < share
+    }
+
+    /// Of mean 0 and deviation 1.
+    pub(in crate::trainer) fn normal(&mut self) -> f64 {
+        StandardNormal.sample(&mut self.0)
     }
 
     pub(super) fn colour(&mut self) -> [f64; 3] {
@@ -56,30 +62,56 @@ impl Library {
         self.composite(&mut Dice::of_picture(seed, index), side, config)
     }
 
-    fn composite(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {
+    /// One certain photograph or cut-out, changed as the next draws have it.
+    pub(in crate::trainer) fn picture_of(
+        &self,
+        item: Item,
+        dice: &mut Dice,
+        side: usize,
+        config: &DataConfig,
+    ) -> Rgb8 {
+        match item {
+            Item::Photograph(index) => self.crop(index, dice, side, config),
+            Item::Cutout(index) => {
+                let mut ground = self.ground(dice, side, config);
+                if let Some(cutout) = self.cutouts.get(index) {
+                    cutout.lay_over(&mut ground, dice, config);
+                }
+                ground
+            }
+        }
+    }
+
+    fn ground(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {
         let is_plain = dice.is_below(config.plain_ground_share) || self.photographs.is_empty();
-        let mut ground = if is_plain {
+        if is_plain {
             plain_ground(dice, side)
         } else {
             self.photograph(dice, side, config)
-        };
+        }
+    }
+
+    fn composite(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {
+        let mut ground = self.ground(dice, side, config);
         if let Some(cutout) = self.cutouts.get(dice.index(self.cutouts.len())) {
             cutout.lay_over(&mut ground, dice, config);
         }
         ground
     }
 
-    /// A crop of random scale and place, turned over half the time (the reference's augmentation).
     fn photograph(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {
         let drawn = dice.unit() * self.cumulative.last().copied().unwrap_or(1.0);
         let index = self.cumulative.partition_point(|sum| *sum <= drawn);
+        let last = self.photographs.len().saturating_sub(1);
+        self.crop(index.min(last), dice, side, config)
+    }
+
+    /// A crop of random scale and place, turned over half the time (the reference's augmentation).
+    fn crop(&self, index: usize, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {
         let covered = dice.between(config.smallest_crop, 1.0);
         let place = [dice.unit(), dice.unit()];
         let is_flipped = dice.is_below(0.5);
-        let Some(picture) = self
-            .photographs
-            .get(index.min(self.photographs.len().saturating_sub(1)))
-        else {
+        let Some(picture) = self.photographs.get(index) else {
             return plain_ground(dice, side);
         };
         let mut crop = scaled_crop(picture, side as u32, covered, place);

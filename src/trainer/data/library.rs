@@ -24,7 +24,7 @@ pub struct DataFolders {
 
 impl DataFolders {
     /// Looks through folders: one with `train` and `val` inside says itself what is what, in any other a share of the
-    /// pictures is held out by the hash of its name.
+    /// pictures is held out by the hash of its name. Sub-folders, one level deep, belong to their folder.
     ///
     /// # Errors
     /// A folder that is not there.
@@ -37,11 +37,11 @@ impl DataFolders {
             })?;
             let (train, held_out) = (folder.join("train"), folder.join("val"));
             if train.is_dir() {
-                found.train.extend(pictures_in(&train));
-                found.held_out.extend(pictures_in(&held_out));
+                found.train.extend(pictures_below(&train));
+                found.held_out.extend(pictures_below(&held_out));
                 continue;
             }
-            for path in pictures_in(folder) {
+            for path in pictures_below(folder) {
                 if is_held_out(&path, held_out_share) {
                     found.held_out.push(path);
                 } else {
@@ -51,6 +51,34 @@ impl DataFolders {
         }
         Ok(found)
     }
+
+    /// Refuses `folders` in which no picture to train on was found.
+    ///
+    /// # Errors
+    /// [`TrainError::NoPictures`].
+    pub(in crate::trainer) fn require_some(&self, folders: &[PathBuf]) -> Result<(), TrainError> {
+        if self.train.is_empty() {
+            return Err(TrainError::no_pictures(
+                folders,
+                "pictures",
+                "give folders of png, jpg, webp, gif, bmp or tiff files with --data",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The pictures of a folder, then those of each of its sub-folders.
+fn pictures_below(folder: &Path) -> Vec<PathBuf> {
+    let mut pictures = pictures_in(folder);
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    folders.sort();
+    pictures.extend(folders.iter().flat_map(|folder| pictures_in(folder)));
+    pictures
 }
 
 fn is_held_out(path: &Path, share: f64) -> bool {
@@ -61,6 +89,15 @@ fn is_held_out(path: &Path, share: f64) -> bool {
         .take(4)
         .fold(0_u32, |value, byte| (value << 8) | u32::from(*byte));
     f64::from(leading) / f64::from(u32::MAX) < share
+}
+
+/// One picture of a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::trainer) enum Item {
+    /// By its number among the opaque pictures.
+    Photograph(usize),
+    /// By its number among those with transparency.
+    Cutout(usize),
 }
 
 enum Kept {
@@ -77,6 +114,8 @@ pub struct Library {
     pub(super) cumulative: Vec<f64>,
     /// Pictures with transparency.
     pub(super) cutouts: Vec<Cutout>,
+    /// Every picture with its file, in the order of the files.
+    files: Vec<(Item, PathBuf)>,
 }
 
 impl Library {
@@ -98,14 +137,25 @@ impl Library {
         for (picture, path) in pictures.into_iter().zip(paths) {
             match picture {
                 Kept::Photograph(photograph) => {
+                    let item = Item::Photograph(library.photographs.len());
+                    library.files.push((item, path.clone()));
                     library.photographs.push(photograph);
                     packages.push(package(path));
                 }
-                Kept::Cutout(cutout) => library.cutouts.push(cutout),
+                Kept::Cutout(cutout) => {
+                    let item = Item::Cutout(library.cutouts.len());
+                    library.files.push((item, path.clone()));
+                    library.cutouts.push(cutout);
+                }
             }
         }
         library.cumulative = cumulative_probabilities(&packages, config.package_cap);
         Ok(library)
+    }
+
+    /// Every picture with its file.
+    pub(in crate::trainer) fn items(&self) -> impl Iterator<Item = (Item, &Path)> {
+        self.files.iter().map(|(item, path)| (*item, path.as_path()))
     }
 
     /// Number of opaque pictures.

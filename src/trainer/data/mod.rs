@@ -8,5 +8,7 @@ mod draw;
 mod library;
 mod loader;
 
+pub(super) use draw::Dice;
+pub(super) use library::Item;
 pub use library::{DataFolders, Library};
 pub use loader::{Batch, Loader};

@@ -3,7 +3,7 @@
 
 use super::convolution::{Activation, Dense, Depthwise, max_pool, max_pool_back, pooled};
 use super::window::Size;
-use crate::tokenizer::trained_vit::Matrix;
+use crate::tokenizer::by_hand::Matrix;
 use candle_core::{Error, Result};
 
 #[derive(Debug)]

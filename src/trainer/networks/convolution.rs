@@ -2,7 +2,7 @@
 //! product over runs copied from rows, and a depthwise one multiplies channels side by side.
 
 use super::window::{Size, Window};
-use crate::tokenizer::trained_vit::Matrix;
+use crate::tokenizer::by_hand::Matrix;
 use candle_core::Result;
 
 /// What follows a convolution.

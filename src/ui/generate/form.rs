@@ -64,6 +64,9 @@ impl Form {
         if self.settings.solver.class() != generator.class {
             self.settings = proposed(generator.class);
         }
+        if let Some(path) = generator.args.path() {
+            self.settings.path = path;
+        }
         let has_class = |class: &u32| (*class as usize) < generator.args.num_classes;
         let null = generator.args.null_label();
         self.class = self
