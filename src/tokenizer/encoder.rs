@@ -64,7 +64,7 @@ impl Encoder {
     ) -> Result<Tensor, TokenizerError> {
         let patches = self
             .patch_embed
-            .forward(&self.patches(x)?, math, After::Nothing)?;
+            .forward(&patches(x, self.patch_size)?, math, After::Nothing)?;
         hook.after(Stage::EncoderPatchEmbed, &patches)?;
         let (batch, patch_count, width) = patches.dims3()?;
         let latent_count = self.latent_tokens.dim(1)?;
@@ -91,17 +91,16 @@ impl Encoder {
         hook.after(Stage::EncoderTokens, &latents)?;
         self.quant_conv.forward(&latents, math, After::Nothing)
     }
+}
 
-    /// [B, 3, H, W] to [B, N, 3 p p], each vector ordered (channel, row, column) as a convolution's kernel is.
-    /// A product of these is faster on the CPU than candle's convolution.
-    fn patches(&self, x: &Tensor) -> Result<Tensor, TokenizerError> {
-        let (batch, channels, height, width) = x.dims4()?;
-        let patch = self.patch_size;
-        let (rows, columns) = (height / patch, width / patch);
-        let patches = x
-            .reshape((batch, channels, rows, patch, columns, patch))?
-            .permute((0, 2, 4, 1, 3, 5))?
-            .reshape((batch, rows * columns, channels * patch * patch))?;
-        Ok(patches)
-    }
+/// [B, 3, H, W] to [B, N, 3 p p], each vector ordered (channel, row, column) as a convolution's kernel is.
+/// A product of these is faster on the CPU than candle's convolution.
+pub(super) fn patches(x: &Tensor, patch: usize) -> Result<Tensor, TokenizerError> {
+    let (batch, channels, height, width) = x.dims4()?;
+    let (rows, columns) = (height / patch, width / patch);
+    let patches = x
+        .reshape((batch, channels, rows, patch, columns, patch))?
+        .permute((0, 2, 4, 1, 3, 5))?
+        .reshape((batch, rows * columns, channels * patch * patch))?;
+    Ok(patches)
 }

@@ -158,6 +158,8 @@ pub(super) enum After<'a> {
     Nothing,
     /// The exact GELU.
     Gelu,
+    /// Its approximation by tanh.
+    TanhGelu,
     /// A residual of the output's shape is added.
     Add(&'a Tensor),
 }
@@ -196,6 +198,10 @@ impl Linear {
             // The product is new and nobody else's, so it may be changed in place.
             match after {
                 After::Nothing => fused::add_bias(&y, &self.bias)?,
+                After::TanhGelu => {
+                    fused::add_bias(&y, &self.bias)?;
+                    return Ok(y.reshape(dims)?.gelu()?);
+                }
                 After::Gelu => fused::add_bias_gelu(&y, &self.bias)?,
                 After::Add(residual) => {
                     fused::add_bias_and_residual(&y, &self.bias, &residual.contiguous()?)?;
@@ -208,6 +214,7 @@ impl Linear {
             After::Nothing => y,
             // candle's `gelu` is the tanh approximation.
             After::Gelu => y.gelu_erf()?,
+            After::TanhGelu => y.gelu()?,
             After::Add(residual) => (y + residual)?,
         })
     }

@@ -17,6 +17,7 @@ mod gaussian;
 mod head;
 mod layers;
 mod nearest;
+pub(crate) mod picture_vit;
 mod quantiser;
 mod rotary;
 mod schema;

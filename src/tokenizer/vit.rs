@@ -102,6 +102,13 @@ impl Vit {
             .transpose()?)
     }
 
+    /// Lets blocks compute GELU by its tanh approximation; passes in one piece do not.
+    pub(super) fn approximate_gelu(&mut self) {
+        for block in &mut self.blocks {
+            block.has_tanh_gelu = true;
+        }
+    }
+
     fn pass(&self, gradients: &WeightGradients, kept: Range<usize>) -> Option<VitPass> {
         let blocks = self.blocks.iter().map(Block::given).collect::<Option<_>>()?;
         Some(VitPass {
@@ -144,6 +151,8 @@ struct Block {
     norm2: Norm,
     fc1: Linear,
     fc2: ScaledLinear,
+    /// Whether GELU is approximated by tanh.
+    has_tanh_gelu: bool,
 }
 
 /// A linear layer whose output is multiplied by a learned factor for each channel (layer-scale).
@@ -212,6 +221,7 @@ impl Block {
             norm2,
             fc1: builder.linear(&format!("{prefix}.mlp.fc1"), RowChange::None)?,
             fc2: ScaledLinear::load(builder, &format!("{prefix}.mlp.fc2"), gamma("ls2"))?,
+            has_tanh_gelu: false,
         })
     }
 
@@ -239,7 +249,12 @@ impl Block {
         let normalised = self.norm1.forward(x, steering, math)?;
         let x = self.attention.forward(&normalised, rotation, x, math)?;
         let normalised = self.norm2.forward(&x, steering, math)?;
-        let hidden = self.fc1.forward(&normalised, math, After::Gelu)?;
+        let gelu = if self.has_tanh_gelu {
+            After::TanhGelu
+        } else {
+            After::Gelu
+        };
+        let hidden = self.fc1.forward(&normalised, math, gelu)?;
         self.fc2.forward(&hidden, &x, math)
     }
 }

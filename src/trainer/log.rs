@@ -6,7 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const HEADER: &str = "step,pictures,seconds,pictures_per_second,learning_rate,gradient_norm,loss,l1,mse,gradient_l1,\
-entropy,photograph_psnr_db,composite_psnr_db,perplexity,top_weight,codebook_used,kl_nats,codebook,commitment,perceptual";
+entropy,photograph_psnr_db,composite_psnr_db,perplexity,top_weight,codebook_used,kl_nats,codebook,commitment,perceptual,alignment,adversarial,\
+discriminator,lecam,consistency";
 
 /// A row of the log.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +98,11 @@ impl Log {
             codebook,
             commitment,
             perceptual,
+            alignment,
+            adversarial,
+            discriminator,
+            lecam,
+            consistency,
         } = row.terms;
         let mut line = format!(
             "{},{},{:.1},{:.2},{:.3e},{:.4},{loss:.5},{l1:.5},{mse:.5},{gradient_l1:.5},{entropy:.5}",
@@ -119,7 +125,8 @@ impl Log {
             None => line.push_str(",,,,,"),
         }
         line.push_str(&format!(
-            ",{kl_nats:.3},{codebook:.5},{commitment:.5},{perceptual:.5}"
+            ",{kl_nats:.3},{codebook:.5},{commitment:.5},{perceptual:.5},{alignment:.5},{adversarial:.5},\
+             {discriminator:.5},{lecam:.5},{consistency:.5}"
         ));
         self.0.add_line(&line)
     }

@@ -2,6 +2,7 @@
 //!
 //! Sits on the tokenizer, whose passes it differentiates; has threads of its own for data and for the parts of a batch.
 
+mod adversary;
 mod config;
 mod data;
 mod error;
@@ -30,13 +31,16 @@ pub use generator::{
     LabelTable, PictureConfig, SheetConfig,
 };
 pub use loss::{
-    Aids, HARD_LOG_FLOOR, LossConfig, LossWeights, Perceptual, PerceptualConfig, SOFT_LOG_FLOOR, Scheduled,
-    Terms, entropy_term, loss, reconstruction_terms,
+    AdversarialConfig, AdversarialForm, Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR,
+    LecamAverages, Loss, LossConfig, LossWeights, Opponent, Perceptual, PerceptualConfig, Projection,
+    SOFT_LOG_FLOOR, Scheduled, Terms, entropy_term, loss, reconstruction_terms,
 };
+pub use networks::{Discriminator, Norms, Sight, Statistics};
 pub use run::{Outcome, Progress, Run};
 
 use crate::picture::Planar;
 use crate::tokenizer::{Math, ModelClass, Tokenizer};
+use adversary::{Adversary, Pair, SavedAdversary};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor};
 use optimiser::{Optimiser, Parameter};
@@ -69,6 +73,10 @@ pub struct Trainer {
     tokenizers: Vec<Tokenizer>,
     /// None where its weight stays 0.
     perceptual: Option<Perceptual>,
+    /// None where its weight stays 0.
+    alignment: Option<(Alignment, Projection)>,
+    /// None where its weight stays 0.
+    adversary: Option<Adversary>,
     optimiser: Optimiser,
     loader: Loader,
     workers: Workers,
@@ -81,6 +89,8 @@ struct Part<'a> {
     x: Tensor,
     /// Of a KL model.
     noise: Option<Tensor>,
+    /// Number of its first picture in the run.
+    first_picture: u64,
 }
 
 impl Trainer {
@@ -99,7 +109,7 @@ impl Trainer {
             .into_iter()
             .map(|(key, var)| Parameter::new(key, var))
             .collect::<candle_core::Result<_>>()?;
-        Self::build(config, library, parameters, 0)
+        Self::build(config, library, parameters, SavedAdversary::default(), 0)
     }
 
     /// Goes on from a state file.
@@ -121,16 +131,18 @@ impl Trainer {
         };
         match problem {
             Some(key) => Err(TrainError::other_run(state, key)),
-            None => Self::build(config, library, saved.parameters, saved.step),
+            None => Self::build(config, library, saved.parameters, saved.adversary, saved.step),
         }
     }
 
     fn build(
         config: &TrainConfig,
         library: &Arc<Library>,
-        parameters: Vec<Parameter>,
+        mut parameters: Vec<Parameter>,
+        adversary: SavedAdversary,
         step: u64,
     ) -> Result<Self, TrainError> {
+        let alignment = aligned(config, &mut parameters)?;
         let tensors: HashMap<String, Tensor> = parameters
             .iter()
             .map(|parameter| (parameter.key.clone(), parameter.var.as_tensor().clone()))
@@ -148,12 +160,18 @@ impl Trainer {
             step * optimiser.accumulate as u64,
         )?;
         let perceptual = &config.loss.perceptual;
+        let alignment = match alignment {
+            Some(alignment) => Projection::from_tensors(&tensors).map(|projection| (alignment, projection)),
+            None => None,
+        };
         Ok(Self {
             tokenizers,
             perceptual: match perceptual.network_in_use() {
                 Some(path) => Some(Perceptual::read(path, &perceptual.stages)?),
                 None => None,
             },
+            alignment,
+            adversary: Adversary::start(config, adversary)?,
             optimiser: Optimiser::new(optimiser, parameters),
             loader,
             workers: Workers::start(config.threads)?,
@@ -167,38 +185,30 @@ impl Trainer {
         self.step
     }
 
-    /// One step of the optimiser.
+    /// One step of the optimiser, and of the discriminator's where there is one.
     ///
     /// # Errors
     /// A loss or gradient that is not finite; a failing tensor operation.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
-        let weights = self.config.loss.at(self.step);
-        let tau = self.config.tau(self.step);
+        let step = self.step;
+        let batches = self.config.optimiser.accumulate as f64;
+        let tau = self.config.tau(step);
         for tokenizer in &mut self.tokenizers {
             tokenizer.set_tau(tau);
         }
-        let passes = (self.config.optimiser.parts * self.config.optimiser.accumulate) as f64;
         let mut terms = Terms::default();
         let mut norm = 0.0;
         for batch in 0..self.config.optimiser.accumulate {
-            let values = self.loader.next_batch()?.values;
-            let parts = self.parts(&values, batch)?;
-            let done = self.workers.map(&parts, |part| {
-                let aids = Aids {
-                    noise: part.noise.as_ref(),
-                    perceptual: self.perceptual.as_ref(),
-                };
-                let (loss, terms) = loss(part.tokenizer, &part.x, &weights, &aids)?;
-                Ok((terms, part.tokenizer.backward(&loss)?))
-            })?;
-            for (of_part, _) in &done {
-                terms.add(of_part, 1.0 / passes);
+            let (of_batch, norm_so_far, pairs) = self.learn(batch)?;
+            terms.add(&of_batch, 1.0 / batches);
+            norm = norm_so_far;
+            if let Some(adversary) = self.adversary.as_mut().filter(|_| !pairs.is_empty()) {
+                let critic = adversary.learn(&self.workers, &pairs, 1.0 / batches)?;
+                terms.discriminator += critic.discriminator / batches;
+                terms.lecam += critic.lecam / batches;
+                terms.consistency += critic.consistency / batches;
             }
-            let stores: Vec<&GradStore> = done.iter().map(|(_, gradients)| gradients).collect();
-            let optimiser = &mut self.optimiser;
-            norm = self.workers.install(|| optimiser.add(&stores, 1.0 / passes))?;
         }
-        let step = self.step;
         if !terms.loss.is_finite() {
             return Err(TrainError::Diverged { what: "loss", step });
         }
@@ -206,6 +216,13 @@ impl Trainer {
         let optimiser = &mut self.optimiser;
         self.workers
             .install(|| optimiser.step(step, norm, learning_rate))?;
+        if let Some(adversary) = self
+            .adversary
+            .as_mut()
+            .filter(|adversary| adversary.is_active(step))
+        {
+            adversary.step(&self.workers, step, learning_rate)?;
+        }
         self.step += 1;
         Ok(StepReport {
             step,
@@ -213,6 +230,66 @@ impl Trainer {
             gradient_norm: norm,
             learning_rate,
         })
+    }
+
+    /// Adds the gradients of batch number `batch` of this step. Gives back its terms, the norm of the gradients so far,
+    /// and pictures with their reconstructions where a discriminator is to see them.
+    fn learn(&mut self, batch: usize) -> Result<(Terms, f64, Vec<Pair>), TrainError> {
+        let weights = self.config.loss.at(self.step);
+        let optimiser = &self.config.optimiser;
+        let share = 1.0 / optimiser.parts as f64;
+        let factor = share / optimiser.accumulate as f64;
+        let values = self.loader.next_batch()?.values;
+        let parts = self.parts(&values, batch)?;
+        let adversary = self.adversary.as_ref();
+        let adversary = adversary.filter(|adversary| adversary.is_active(self.step));
+        let opponent = adversary.map(Adversary::opponent);
+        let done = self.workers.map(&parts, |part| {
+            let pictures = part.x.dim(0)?;
+            let opponent = adversary
+                .zip(opponent.as_ref())
+                .map(|(adversary, discriminator)| Opponent {
+                    discriminator,
+                    form: self.config.loss.adversarial.form,
+                    augmentation: adversary.opponent_augmentation(
+                        part.first_picture,
+                        pictures,
+                        self.config.model.image_size,
+                    ),
+                });
+            let aids = Aids {
+                noise: part.noise.as_ref(),
+                perceptual: self.perceptual.as_ref(),
+                alignment: self
+                    .alignment
+                    .as_ref()
+                    .map(|(teacher, projection)| (teacher, projection)),
+                opponent: opponent.as_ref(),
+            };
+            let loss = loss(part.tokenizer, &part.x, &weights, &aids)?;
+            let gradients = part.tokenizer.backward(&loss.total)?;
+            Ok((loss.terms, gradients, loss.found.detach()))
+        })?;
+        let pairs = match adversary {
+            Some(_) => parts
+                .iter()
+                .zip(&done)
+                .map(|(part, (_, _, found))| Pair {
+                    real: part.x.clone(),
+                    fake: found.clone(),
+                    first_picture: part.first_picture,
+                })
+                .collect(),
+            None => Vec::new(),
+        };
+        let mut terms = Terms::default();
+        for (of_part, ..) in &done {
+            terms.add(of_part, share);
+        }
+        let stores: Vec<&GradStore> = done.iter().map(|(_, gradients, _)| gradients).collect();
+        let optimiser = &mut self.optimiser;
+        let norm = self.workers.install(|| optimiser.add(&stores, factor))?;
+        Ok((terms, norm, pairs))
     }
 
     /// Batch number `batch` of this step, cut.
@@ -233,6 +310,7 @@ impl Trainer {
                     _ => None,
                 };
                 Ok(Part {
+                    first_picture,
                     tokenizer,
                     x: Tensor::from_slice(values, shape, &Device::Cpu)?,
                     noise,
@@ -287,6 +365,41 @@ impl Trainer {
     /// # Errors
     /// A configuration that TOML cannot hold.
     pub fn state_bytes(&self) -> Result<Vec<u8>, TrainError> {
-        state::state_bytes(self.step, &self.config, &self.optimiser.parameters)
+        state::state_bytes(
+            self.step,
+            &self.config,
+            &self.optimiser.parameters,
+            self.adversary.as_ref(),
+        )
     }
+}
+
+/// The teacher that tokens are aligned with, where there is one; `parameters` gain a projection where they lack it.
+fn aligned(config: &TrainConfig, parameters: &mut Vec<Parameter>) -> Result<Option<Alignment>, TrainError> {
+    let model = &config.model;
+    if !config.loss.alignment.is_used() {
+        return Ok(None);
+    }
+    let grid = model.image_size / model.patch_size;
+    let alignment = Alignment::read(&config.loss.alignment, grid, model.tokens)?;
+    for (key, var) in alignment.first_projection(config)? {
+        let known = parameters.iter().find(|parameter| parameter.key == key);
+        match known {
+            Some(known) if known.var.dims() == var.dims() => {}
+            Some(known) => {
+                let (found, asked) = (known.var.dims(), var.dims());
+                return Err(TrainError::Network {
+                    path: config.loss.alignment.network.clone().unwrap_or_default(),
+                    reason: format!(
+                        "the run was started with a `{key}` of {found:?} where it asks for {asked:?}; set \
+                         `loss.alignment` back or start a new run"
+                    ),
+                });
+            }
+            None => parameters.push(Parameter::new(key, var)?),
+        }
+    }
+    // The order in which a state file gives them: sums over parameters depend on it in their last bit.
+    parameters.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(Some(alignment))
 }

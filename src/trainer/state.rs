@@ -1,23 +1,30 @@
 //! A run between two sittings: weights, moments, averages, how far it is.
 
+use super::adversary::{self, Adversary, SavedAdversary};
 use super::optimiser::Parameter;
-use super::values::with_values;
-use super::{TrainConfig, TrainError};
+use super::values::{gradient_values, with_values};
+use super::{LecamAverages, TrainConfig, TrainError};
 use crate::document::{TensorData, TensorEntry, tensors_to_bytes};
 use crate::tokenizer::parameter_shapes;
 use candle_core::{Device, Tensor, Var};
 use safetensors::{Dtype, SafeTensors};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 const STEP: &str = "softscope_train_step";
 const CONFIG: &str = "softscope_train_config";
+const LECAM: &str = "softscope_train_lecam";
 
 /// What the file keeps of each parameter, as a prefix of its key.
 const WEIGHT: &str = "weight.";
 const FIRST_MOMENT: &str = "first_moment.";
 const SECOND_MOMENT: &str = "second_moment.";
 const AVERAGE: &str = "average.";
+/// Prefix of what a discriminator changes without gradients.
+const BUFFER: &str = "discriminator_buffer.";
+
+/// Prefix of those keys that no model asks for.
+const PROJECTION: &str = "projection.";
 
 /// What a run was started with, as its state keeps it beside the weights.
 pub(super) trait Record: Sized {
@@ -48,6 +55,7 @@ pub(super) struct Saved<R> {
     pub(super) step: u64,
     pub(super) config: R,
     pub(super) parameters: Vec<Parameter>,
+    pub(super) adversary: SavedAdversary,
 }
 
 /// The state file after `step` steps. What is drawn next follows from the seed and the step, so no generator has a
@@ -56,9 +64,12 @@ pub(super) fn state_bytes(
     step: u64,
     config: &impl Record,
     parameters: &[Parameter],
+    adversary: Option<&Adversary>,
 ) -> Result<Vec<u8>, TrainError> {
+    let opponents = adversary.map_or(&[][..], |adversary| &adversary.optimiser.parameters);
+    let parameters: Vec<&Parameter> = parameters.iter().chain(opponents).collect();
     let mut weights = Vec::with_capacity(parameters.len());
-    for parameter in parameters {
+    for parameter in &parameters {
         weights.push(with_values(parameter.var.as_tensor(), <[f32]>::to_vec)?);
     }
     let mut keys = Vec::new();
@@ -73,6 +84,15 @@ pub(super) fn state_bytes(
             keys.push((format!("{prefix}{}", parameter.key), shape.to_vec(), values));
         }
     }
+    let mut buffers = Vec::new();
+    for (key, tensor) in adversary.map(Adversary::buffers).unwrap_or_default() {
+        buffers.push((format!("{BUFFER}{key}"), gradient_values(&tensor)?));
+    }
+    let of_buffers = buffers.iter().map(|(key, values)| TensorEntry {
+        key,
+        shape: vec![values.len()],
+        data: TensorData::F32(values),
+    });
     let entries = keys
         .iter()
         .map(|(key, shape, values)| TensorEntry {
@@ -80,12 +100,20 @@ pub(super) fn state_bytes(
             shape: shape.clone(),
             data: TensorData::F32(values),
         })
+        .chain(of_buffers)
         .collect();
     let text = config.to_text().map_err(|reason| TrainError::State {
         path: "the state".into(),
         reason,
     })?;
-    let metadata = BTreeMap::from([(STEP.to_owned(), step.to_string()), (CONFIG.to_owned(), text)]);
+    let mut metadata = BTreeMap::from([(STEP.to_owned(), step.to_string()), (CONFIG.to_owned(), text)]);
+    if let Some(Adversary { averages, .. }) = adversary {
+        // Written so that the same number is read again.
+        metadata.insert(
+            LECAM.to_owned(),
+            format!("{:?} {:?}", averages.real, averages.fake),
+        );
+    }
     Ok(tensors_to_bytes(entries, &metadata))
 }
 
@@ -132,8 +160,14 @@ fn parse<R: Record>(bytes: &[u8]) -> Result<Saved<R>, String> {
         .parse()
         .map_err(|error| format!("`{STEP}` is no number: {error}"))?;
     let config = R::parse(&text(CONFIG)?)?;
-    let parameters = config
-        .shapes()?
+    let mut shapes = config.shapes()?;
+    for (name, tensor) in file.iter() {
+        let key = name.strip_prefix(WEIGHT).unwrap_or_default();
+        if key.starts_with(PROJECTION) || key.starts_with(adversary::PREFIX) {
+            shapes.insert(key.to_owned(), tensor.shape().to_vec());
+        }
+    }
+    let parameters: Vec<Parameter> = shapes
         .into_iter()
         .map(|(key, shape)| {
             let values = |prefix: &str| values(&file, &format!("{prefix}{key}"), &shape);
@@ -148,11 +182,39 @@ fn parse<R: Record>(bytes: &[u8]) -> Result<Saved<R>, String> {
             Ok(parameter)
         })
         .collect::<Result<_, String>>()?;
+    let (opponents, parameters) = parameters
+        .into_iter()
+        .partition(|parameter| parameter.key.starts_with(adversary::PREFIX));
+    let mut buffers = HashMap::new();
+    for (name, tensor) in file.iter() {
+        if let Some(key) = name.strip_prefix(BUFFER) {
+            let values = values(&file, name, tensor.shape())?;
+            let tensor = Tensor::from_vec(values, tensor.shape(), &Device::Cpu);
+            buffers.insert(key.to_owned(), tensor.map_err(|error| error.to_string())?);
+        }
+    }
+    let averages = match text(LECAM) {
+        Ok(text) => averages(&text)?,
+        Err(_) => LecamAverages::default(),
+    };
     Ok(Saved {
         step,
         config,
         parameters,
+        adversary: SavedAdversary {
+            parameters: opponents,
+            buffers,
+            averages,
+        },
     })
+}
+
+fn averages(text: &str) -> Result<LecamAverages, String> {
+    let mut numbers = text.split(' ').map(str::parse);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(real)), Some(Ok(fake))) => Ok(LecamAverages { real, fake }),
+        _ => Err(format!("`{LECAM}` is \"{text}\", not two numbers")),
+    }
 }
 
 fn values(file: &SafeTensors<'_>, key: &str, shape: &[usize]) -> Result<Vec<f32>, String> {

@@ -52,6 +52,13 @@ impl Recipe {
             "uniform" => (0..count)
                 .map(|index| (self.offset + self.amp * (2.0 * unit(hash, index) - 1.0)) as f32)
                 .collect(),
+            "uniform_l2normalised" => {
+                let values: Vec<f32> = (0..count)
+                    .map(|index| (self.offset + self.amp * (2.0 * unit(hash, index) - 1.0)) as f32)
+                    .collect();
+                let length = values.iter().map(|value| value * value).sum::<f32>().sqrt();
+                values.iter().map(|value| value / length).collect()
+            }
             "const" => vec![self.offset as f32; count as usize],
             "floor" => (0..count)
                 .map(|index| (unit(hash, index) * self.amp).floor() as f32)

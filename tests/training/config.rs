@@ -27,6 +27,10 @@ fn an_impossible_value_is_refused_by_name() {
         ("[loss]\nkl = { weight = -1.0 }", "`loss.kl.weight`"),
         ("[loss.perceptual]\nweight = 1.0", "`loss.perceptual.network`"),
         ("[loss.perceptual]\nstages = [8]", "`loss.perceptual.stages`"),
+        ("[loss.alignment]\nweight = 1.0", "`loss.alignment.network`"),
+        ("[loss.alignment]\nhidden = 0", "`loss.alignment.hidden`"),
+        ("[loss.adversarial]\nweight = 1.0", "`loss.adversarial.network`"),
+        ("[loss.adversarial]\nlecam = -1.0", "`loss.adversarial.lecam`"),
         ("[model]\npatch_size = 7", "`enc_patch_size`"),
     ] {
         let error = TrainConfig::parse(text).unwrap_err();

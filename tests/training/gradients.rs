@@ -2,7 +2,8 @@ use crate::support::{Golden, assert_close, max_difference, shared, values};
 use candle_core::{DType, Device, Tensor, Var};
 use softscope::tokenizer::Tokenizer;
 use softscope::trainer::{
-    Aids, HARD_LOG_FLOOR, LossWeights, SOFT_LOG_FLOOR, Terms, entropy_term, loss, reconstruction_terms,
+    Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR, Loss, LossWeights, Projection,
+    SOFT_LOG_FLOOR, Terms, entropy_term, loss, reconstruction_terms,
 };
 use std::collections::HashMap;
 
@@ -56,6 +57,7 @@ fn check_terms(golden: &Golden, prefix: &str, weights: &LossWeights, terms: &Ter
         ("vq_loss", terms.codebook * weights.codebook),
         ("commit_loss", terms.commitment * weights.commitment),
         ("kl_term", terms.kl_nats * weights.kl),
+        ("repa_loss", terms.alignment * weights.alignment),
     ] {
         if let Some(expected) = golden.io.get(&format!("{prefix}{name}")) {
             let expected = values(expected)[0];
@@ -69,9 +71,18 @@ fn check_terms(golden: &Golden, prefix: &str, weights: &LossWeights, terms: &Ter
 
 /// Every `<prefix>grad.*` of a set, and the norm over all weights.
 fn check_gradients(golden: &Golden, prefix: &str, weights: &LossWeights) {
-    let variables = variables(golden);
-    let tokenizer = trainable(golden, &variables);
-    let (total, terms) = loss(&tokenizer, &golden.x(), weights, &Aids::default()).unwrap();
+    check_gradients_with(golden, &variables(golden), prefix, weights, &Aids::default());
+}
+
+fn check_gradients_with(
+    golden: &Golden,
+    variables: &HashMap<String, Var>,
+    prefix: &str,
+    weights: &LossWeights,
+    aids: &Aids<'_>,
+) {
+    let tokenizer = trainable(golden, variables);
+    let Loss { total, terms, .. } = loss(&tokenizer, &golden.x(), weights, aids).unwrap();
     assert_close("loss", &total, golden.get(&format!("{prefix}loss")), 2e-6);
     check_terms(golden, prefix, weights, &terms);
     let store = tokenizer.backward(&total).unwrap();
@@ -146,6 +157,60 @@ fn the_training_loss_and_its_gradients_are_the_references() {
 }
 
 #[test]
+fn the_alignment_term_and_its_gradients_are_the_references() {
+    let Some(golden) = Golden::tiny("a10_softvq_repa") else {
+        return;
+    };
+    let variables = variables(&golden);
+    let tensors = variables
+        .iter()
+        .map(|(key, var)| (key.clone(), var.as_tensor().clone()))
+        .collect();
+    let projection = Projection::from_tensors(&tensors).unwrap();
+    let teacher = |mode| {
+        let config = AlignmentConfig {
+            network: Some(golden.files.weights.clone()),
+            heads: 3,
+            mode,
+            ..AlignmentConfig::default()
+        };
+        Alignment::read(&config, 4, golden.args.num_latent_tokens).unwrap()
+    };
+    let (x, weight) = (golden.x(), golden.args.repa_loss_weight);
+    let z = golden.get("z");
+    for (name, mode) in [
+        ("repeat", AlignmentMode::Repeat),
+        ("global", AlignmentMode::Global),
+        ("avg_1d", AlignmentMode::Avg1d),
+    ] {
+        let term = teacher(mode).term(z, &x, &projection).unwrap();
+        let expected = golden.get(&format!("train.repa_loss.{name}"));
+        assert_close(name, &(term * weight).unwrap(), expected, 1e-6);
+    }
+    let weights = LossWeights {
+        entropy: golden.args.entropy_loss_ratio,
+        alignment: weight,
+        ..mse_alone()
+    };
+    let config = AlignmentConfig {
+        network: Some(golden.files.weights.clone()),
+        heads: 3,
+        ..AlignmentConfig::default()
+    };
+    let words = Alignment::read(&config, 4, 5).unwrap_err().to_string();
+    assert!(
+        words.contains("16 patches") && words.contains("avg_1d"),
+        "{words}"
+    );
+    let teacher = teacher(AlignmentMode::Repeat);
+    let aids = Aids {
+        alignment: Some((&teacher, &projection)),
+        ..Aids::default()
+    };
+    check_gradients_with(&golden, &variables, "train.", &weights, &aids);
+}
+
+#[test]
 fn the_entropy_term_is_the_references() {
     let Some(folder) = shared("goldens/misc/e1_losses") else {
         return;
@@ -171,7 +236,7 @@ pub(crate) fn wave(count: usize, seed: usize) -> Vec<f32> {
         .collect()
 }
 
-pub(crate) fn check_direction(at: &Tensor, function: &dyn Fn(&Tensor) -> Tensor) {
+fn check_direction(at: &Tensor, function: &dyn Fn(&Tensor) -> Tensor) {
     let var = Var::from_tensor(at).unwrap();
     let store = function(var.as_tensor()).backward().unwrap();
     let direction = Tensor::from_vec(wave(at.elem_count(), 5), at.dims(), &Device::Cpu).unwrap();
@@ -219,7 +284,11 @@ fn every_weight_of_a_vit_agrees_with_finite_differences() {
     let variables = variables(&golden);
     let tokenizer = trainable(&golden, &variables);
     let x = golden.x();
-    let value = || loss(&tokenizer, &x, &mse_alone(), &Aids::default()).unwrap().0;
+    let value = || {
+        loss(&tokenizer, &x, &mse_alone(), &Aids::default())
+            .unwrap()
+            .total
+    };
     let store = tokenizer.backward(&value()).unwrap();
     let mut checked = 0;
     for (key, var) in variables.iter().filter(|(key, _)| key.contains("blocks.0.")) {

@@ -1,7 +1,9 @@
+use crate::perceptual::EFFICIENTNET;
+use crate::support::shared;
 use softscope::tokenizer::{ModelFiles, check};
 use softscope::trainer::{Progress, Run, TrainConfig};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Photographs and cut-outs, small and made up.
 pub(crate) fn pictures() -> tempfile::TempDir {
@@ -52,9 +54,9 @@ checkpoint_every = 100
 evaluated_pictures = 2
 ";
 
-fn run(data: &Path, out: &Path, is_resumed: bool, stop_after: u64) -> Vec<f64> {
+fn run_config(config: &str, data: &Path, out: &Path, is_resumed: bool, stop_after: u64) -> Vec<f64> {
     let run = Run {
-        config: TrainConfig::parse(SMALL).unwrap(),
+        config: TrainConfig::parse(config).unwrap(),
         data: vec![data.to_owned()],
         out: out.to_owned(),
         is_resumed,
@@ -77,14 +79,13 @@ fn run(data: &Path, out: &Path, is_resumed: bool, stop_after: u64) -> Vec<f64> {
     losses
 }
 
-#[test]
-fn a_run_that_was_stopped_goes_on_to_the_same_bytes() {
+/// Trains straight through and with an interruption; gives back the folders of both.
+fn check_resume(config: &str, folder: &Path) -> (PathBuf, PathBuf) {
     let data = pictures();
-    let folder = tempfile::tempdir().unwrap();
-    let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
-    let straight = run(data.path(), &whole, false, 6);
-    let mut resumed = run(data.path(), &cut, false, 3);
-    resumed.extend(run(data.path(), &cut, true, 6));
+    let (whole, cut) = (folder.join("whole"), folder.join("cut"));
+    let straight = run_config(config, data.path(), &whole, false, 6);
+    let mut resumed = run_config(config, data.path(), &cut, false, 3);
+    resumed.extend(run_config(config, data.path(), &cut, true, 6));
     assert_eq!(straight, resumed);
     for name in [
         "model.safetensors",
@@ -95,6 +96,89 @@ fn a_run_that_was_stopped_goes_on_to_the_same_bytes() {
         let read = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
         assert!(read(&whole) == read(&cut), "{name} differs");
     }
+    (whole, cut)
+}
+
+#[test]
+fn every_class_and_every_loss_goes_on_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, name) in [("kl", "KL"), ("vq", "VQ"), ("ae", "AE")] {
+        let config = SMALL.replace("[model]", &format!("[model]\nclass = \"{class}\""));
+        let (whole, _) = check_resume(&config, &folder.path().join(class));
+        let report = check(&ModelFiles::locate(&whole).unwrap()).unwrap();
+        assert!(
+            report.is_loadable() && report.class.to_string() == name,
+            "{report:?}"
+        );
+    }
+    let Some(network) = shared(EFFICIENTNET) else {
+        return;
+    };
+    let network = format!("network = '{}'", network.display());
+    let config = format!(
+        "{SMALL}
+[loss.perceptual]
+weight = 1.0
+from_step = 2
+{network}
+[loss.alignment]
+weight = 0.1
+hidden = 12
+stage = 3
+{network}
+[loss.adversarial]
+weight = 0.2
+from_step = 1
+stages = [1, 3]
+{network}
+"
+    );
+    let (whole, cut) = check_resume(&config, &folder.path().join("all"));
+    let data = pictures();
+    let resume = |config: &str| {
+        let run = Run {
+            config: TrainConfig::parse(config).unwrap(),
+            data: vec![data.path().to_owned()],
+            out: cut.clone(),
+            is_resumed: true,
+        };
+        run.perform(&mut |_| ControlFlow::Continue(()))
+            .unwrap_err()
+            .to_string()
+    };
+    for (from, to, key) in [
+        ("hidden = 12", "hidden = 13", "`loss.alignment`"),
+        ("stages = [1, 3]", "stages = [2]", "`loss.adversarial`"),
+    ] {
+        let words = resume(&config.replace(from, to));
+        assert!(words.contains(key) && words.contains("set"), "{words}");
+    }
+    let text = std::fs::read_to_string(whole.join("log.csv")).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let names = lines.next().unwrap();
+    let rows: Vec<Vec<&str>> = lines.collect();
+    assert!(rows.iter().all(|row| row.len() == names.len()));
+    let column = |name: &str| -> Vec<f64> {
+        let place = names.iter().position(|other| *other == name).unwrap();
+        rows.iter().map(|row| row[place].parse().unwrap()).collect()
+    };
+    let is_on: Vec<bool> = column("perceptual").iter().map(|value| *value > 0.0).collect();
+    assert_eq!(is_on, [false, false, true, true, true, true]);
+    for name in ["discriminator", "lecam", "consistency", "adversarial"] {
+        let is_on: Vec<bool> = column(name).iter().map(|value| *value != 0.0).collect();
+        assert_eq!(is_on, [false, true, true, true, true, true], "{name}");
+    }
+    assert!(
+        column("alignment")
+            .iter()
+            .all(|value| (-1.0..1.0).contains(value) && *value != 0.0)
+    );
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, cut) = check_resume(SMALL, folder.path());
     let steps = |folder: &Path| -> Vec<String> {
         let text = std::fs::read_to_string(folder.join("log.csv")).unwrap();
         text.lines()

@@ -215,6 +215,6 @@ impl GeneratorTrainer {
             token_shape: self.task.scale.shape().into(),
             config: self.task.config.clone(),
         };
-        state::state_bytes(self.step, &record, &self.optimiser.parameters)
+        state::state_bytes(self.step, &record, &self.optimiser.parameters, None)
     }
 }

@@ -1,6 +1,6 @@
 //! Which terms a loss has, and how their weights change over a run.
 
-use super::LossWeights;
+use super::{AdversarialForm, LossWeights};
 use crate::trainer::networks::STAGES;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -56,6 +56,10 @@ pub struct LossConfig {
     pub commitment: Scheduled,
     /// Distance in the eyes of a network.
     pub perceptual: PerceptualConfig,
+    /// Agreement of the tokens with a network's features.
+    pub alignment: AlignmentConfig,
+    /// What a discriminator makes of reconstructions.
+    pub adversarial: AdversarialConfig,
 }
 
 /// The perceptual distance.
@@ -102,6 +106,135 @@ impl PerceptualConfig {
     }
 }
 
+/// Which of a picture's features a token is held against.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlignmentMode {
+    /// Token i against patches i N/L to (i+1) N/L, one by one.
+    #[default]
+    Repeat,
+    /// The mean of all tokens against that of all patches.
+    Global,
+    /// Token i against the mean of its share of the patches.
+    #[serde(rename = "avg_1d")]
+    Avg1d,
+}
+
+/// Agreement of the tokens with a network's features.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlignmentConfig {
+    /// As in [`Scheduled`].
+    pub weight: f64,
+    /// As in [`Scheduled`].
+    pub from_step: u64,
+    /// As in [`Scheduled`].
+    pub ramp_steps: u64,
+    /// File or folder of a ViT or of EfficientNet-Lite0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<PathBuf>,
+    /// Which features a token is held against.
+    pub mode: AlignmentMode,
+    /// Width of the projection's two inner layers.
+    pub hidden: usize,
+    /// Stage of EfficientNet-Lite0 (1 to 7) whose output is brought to the grid of patches.
+    pub stage: usize,
+    /// Attention heads of a ViT; 0 for heads of 64 channels.
+    pub heads: usize,
+}
+
+impl Default for AlignmentConfig {
+    fn default() -> Self {
+        Self {
+            weight: 0.0,
+            from_step: 0,
+            ramp_steps: 0,
+            network: None,
+            mode: AlignmentMode::default(),
+            hidden: 1024,
+            stage: 5,
+            heads: 0,
+        }
+    }
+}
+
+impl AlignmentConfig {
+    fn schedule(&self) -> Scheduled {
+        Scheduled {
+            weight: self.weight,
+            from_step: self.from_step,
+            ramp_steps: self.ramp_steps,
+        }
+    }
+
+    /// Whether the run ever asks for it.
+    pub fn is_used(&self) -> bool {
+        self.weight > 0.0
+    }
+}
+
+/// A discriminator, and what the tokenizer is to make of it. It begins to learn at `from_step` too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdversarialConfig {
+    /// As in [`Scheduled`], of the tokenizer's term.
+    pub weight: f64,
+    /// As in [`Scheduled`].
+    pub from_step: u64,
+    /// As in [`Scheduled`].
+    pub ramp_steps: u64,
+    /// File or folder of a ViT (DINO ViT-S/16 in the paper), of EfficientNet-Lite0 or of the VGG16 of LPIPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<PathBuf>,
+    /// Stages of EfficientNet-Lite0 (1 to 7) that have heads.
+    pub stages: Vec<usize>,
+    /// Attention heads of a ViT; 0 for heads of 64 channels.
+    pub heads: usize,
+    /// How logits become a loss.
+    pub form: AdversarialForm,
+    /// What the discriminator's loss and LeCAM count, beside consistency.
+    pub discriminator_weight: f64,
+    /// Weight of LeCAM within that.
+    pub lecam: f64,
+    /// Weight of the mean squared difference between the logits of weakly and strongly changed pictures.
+    pub consistency: f64,
+    /// The discriminator's learning rate as a part of the tokenizer's.
+    pub learning_rate_share: f64,
+}
+
+impl Default for AdversarialConfig {
+    fn default() -> Self {
+        Self {
+            weight: 0.0,
+            from_step: 20_000,
+            ramp_steps: 0,
+            network: None,
+            stages: vec![2, 3, 5],
+            heads: 0,
+            form: AdversarialForm::default(),
+            discriminator_weight: 0.2,
+            lecam: 0.001,
+            consistency: 4.0,
+            learning_rate_share: 1.0,
+        }
+    }
+}
+
+impl AdversarialConfig {
+    fn schedule(&self) -> Scheduled {
+        Scheduled {
+            weight: self.weight,
+            from_step: self.from_step,
+            ramp_steps: self.ramp_steps,
+        }
+    }
+
+    /// Whether the run ever asks for it.
+    pub fn is_used(&self) -> bool {
+        self.weight > 0.0
+    }
+}
+
 impl Default for LossConfig {
     fn default() -> Self {
         Self {
@@ -113,6 +246,8 @@ impl Default for LossConfig {
             codebook: Scheduled::always(1.0),
             commitment: Scheduled::always(0.25),
             perceptual: PerceptualConfig::default(),
+            alignment: AlignmentConfig::default(),
+            adversarial: AdversarialConfig::default(),
         }
     }
 }
@@ -129,6 +264,8 @@ impl LossConfig {
             codebook: self.codebook.at(step),
             commitment: self.commitment.at(step),
             perceptual: self.perceptual.schedule().at(step),
+            alignment: self.alignment.schedule().at(step),
+            adversarial: self.adversarial.schedule().at(step),
         }
     }
 
@@ -143,6 +280,18 @@ impl LossConfig {
             ("codebook.weight", self.codebook.weight),
             ("commitment.weight", self.commitment.weight),
             ("perceptual.weight", self.perceptual.weight),
+            ("alignment.weight", self.alignment.weight),
+            ("adversarial.weight", self.adversarial.weight),
+            (
+                "adversarial.discriminator_weight",
+                self.adversarial.discriminator_weight,
+            ),
+            ("adversarial.lecam", self.adversarial.lecam),
+            ("adversarial.consistency", self.adversarial.consistency),
+            (
+                "adversarial.learning_rate_share",
+                self.adversarial.learning_rate_share,
+            ),
         ] {
             if !(value.is_finite() && value >= 0.0) {
                 return Err(format!("`loss.{key}` is {value}; it must be 0 or more"));
@@ -153,7 +302,22 @@ impl LossConfig {
             self.perceptual.weight,
             self.perceptual.network.as_ref(),
         )?;
-        validate_stages("perceptual.stages", &self.perceptual.stages)
+        validate_stages("perceptual.stages", &self.perceptual.stages)?;
+        require_network(
+            "alignment",
+            self.alignment.weight,
+            self.alignment.network.as_ref(),
+        )?;
+        require_network(
+            "adversarial",
+            self.adversarial.weight,
+            self.adversarial.network.as_ref(),
+        )?;
+        validate_stages("adversarial.stages", &self.adversarial.stages)?;
+        if self.alignment.hidden == 0 {
+            return Err("`loss.alignment.hidden` is 0; it must be at least 1".to_owned());
+        }
+        validate_stages("alignment.stage", &[self.alignment.stage])
     }
 }
 

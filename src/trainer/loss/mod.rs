@@ -1,15 +1,24 @@
 //! What is minimised: the objective of SoftVQ-VAE (section 3.3) and of its siblings, term by term.
 
+mod adversarial;
+mod alignment;
+mod augmentation;
 mod config;
 mod entropy;
 mod perceptual;
 mod reconstruction;
 
-pub use config::{LossConfig, PerceptualConfig, Scheduled};
+pub use adversarial::{AdversarialForm, LecamAverages};
+pub use alignment::{Alignment, Projection};
+pub(super) use augmentation::{Augmentation, Strength};
+pub use config::{
+    AdversarialConfig, AlignmentConfig, AlignmentMode, LossConfig, PerceptualConfig, Scheduled,
+};
 pub use entropy::{HARD_LOG_FLOOR, SOFT_LOG_FLOOR, entropy_term};
 pub use perceptual::Perceptual;
 pub use reconstruction::reconstruction_terms;
 
+use super::networks::{Discriminator, Norms};
 use crate::tokenizer::{Encoding, NoHook, Posterior, Tokenizer, TokenizerError};
 use candle_core::Tensor;
 
@@ -35,6 +44,16 @@ pub struct Terms {
     pub commitment: f64,
     /// See [`Perceptual::distances`].
     pub perceptual: f64,
+    /// See [`Alignment::term`].
+    pub alignment: f64,
+    /// What a discriminator makes of reconstructions; see [`AdversarialForm::of_generator`].
+    pub adversarial: f64,
+    /// The discriminator's own loss; see [`AdversarialForm::of_discriminator`].
+    pub discriminator: f64,
+    /// See [`LecamAverages::term`].
+    pub lecam: f64,
+    /// Mean squared difference of the discriminator's logits between weak and strong changes of pictures.
+    pub consistency: f64,
 }
 
 /// Weights of the terms at one step.
@@ -56,6 +75,18 @@ pub struct LossWeights {
     pub commitment: f64,
     /// Of the distance in the eyes of a network.
     pub perceptual: f64,
+    /// Of the agreement with a network's features.
+    pub alignment: f64,
+    /// Of what a discriminator makes of reconstructions.
+    pub adversarial: f64,
+}
+
+/// A discriminator as the tokenizer meets it.
+#[derive(Debug)]
+pub struct Opponent<'a> {
+    pub(super) discriminator: &'a Discriminator,
+    pub(super) form: AdversarialForm,
+    pub(super) augmentation: Augmentation,
 }
 
 /// What the loss of a part of a batch reads beside the model and its pictures.
@@ -65,6 +96,21 @@ pub struct Aids<'a> {
     pub noise: Option<&'a Tensor>,
     /// What the perceptual distance is measured with; without it there is none.
     pub perceptual: Option<&'a Perceptual>,
+    /// What tokens are aligned with; without it they are not.
+    pub alignment: Option<(&'a Alignment, &'a Projection)>,
+    /// Who judges reconstructions; without it nobody does.
+    pub opponent: Option<&'a Opponent<'a>>,
+}
+
+/// The loss of a part of a batch.
+#[derive(Debug, Clone)]
+pub struct Loss {
+    /// The weighted sum, a scalar.
+    pub total: Tensor,
+    /// Its terms.
+    pub terms: Terms,
+    /// The pictures as decoded [B, 3, H, W].
+    pub found: Tensor,
 }
 
 /// A weighted sum under construction.
@@ -89,7 +135,7 @@ pub fn loss(
     x: &Tensor,
     weights: &LossWeights,
     aids: &Aids<'_>,
-) -> Result<(Tensor, Terms), TokenizerError> {
+) -> Result<Loss, TokenizerError> {
     let encoding = tokenizer.encode(x, &mut NoHook)?;
     let z = match (&encoding.posterior, aids.noise) {
         (Posterior::Gaussian(gaussian), Some(noise)) => gaussian.sample(noise)?,
@@ -114,8 +160,22 @@ pub fn loss(
         let distance = perceptual.distances(&found, x)?.mean_all()?;
         terms.perceptual = sum.add(&distance, weights.perceptual)?;
     }
+    if let (Some((alignment, projection)), true) = (aids.alignment, weights.alignment != 0.0) {
+        let term = alignment.term(&encoding.z, x, projection)?;
+        terms.alignment = sum.add(&term, weights.alignment)?;
+    }
+    if let (Some(opponent), true) = (aids.opponent, weights.adversarial != 0.0) {
+        let seen = opponent.augmentation.apply(&found)?;
+        let sight = opponent.augmentation.sight;
+        let (logits, _) = opponent.discriminator.logits(&seen, sight, Norms::Batch)?;
+        terms.adversarial = sum.add(&opponent.form.of_generator(&logits)?, weights.adversarial)?;
+    }
     terms.loss = f64::from(sum.loss.to_scalar::<f32>()?);
-    Ok((sum.loss, terms))
+    Ok(Loss {
+        total: sum.loss,
+        terms,
+        found,
+    })
 }
 
 /// The terms that a class of models has of its own.
@@ -156,7 +216,7 @@ impl Terms {
         }
     }
 
-    fn all_mut(&mut self) -> [&mut f64; 9] {
+    fn all_mut(&mut self) -> [&mut f64; 14] {
         [
             &mut self.loss,
             &mut self.l1,
@@ -167,10 +227,15 @@ impl Terms {
             &mut self.codebook,
             &mut self.commitment,
             &mut self.perceptual,
+            &mut self.alignment,
+            &mut self.adversarial,
+            &mut self.discriminator,
+            &mut self.lecam,
+            &mut self.consistency,
         ]
     }
 
-    fn all(mut self) -> [f64; 9] {
+    fn all(mut self) -> [f64; 14] {
         self.all_mut().map(|value| *value)
     }
 }

@@ -14,6 +14,16 @@ pub(super) enum Kind {
     MaxPool,
 }
 
+impl Kind {
+    fn output_size(&self, input: Size) -> Size {
+        match self {
+            Self::Dense(dense) => dense.output_size(input),
+            Self::Depthwise(depthwise) => depthwise.output_size(input),
+            Self::MaxPool => pooled(input),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) kind: Kind,
@@ -27,9 +37,9 @@ pub(super) struct Layer {
 #[derive(Debug)]
 pub(in crate::trainer) struct Chain {
     layers: Vec<Layer>,
-    /// What a channel of a picture in -1..1 is multiplied by, and what is then added.
-    scale: [f32; 3],
-    shift: [f32; 3],
+    /// What is taken from a channel of a picture in -1..1, and what the rest is divided by.
+    means: [f32; 3],
+    deviations: [f32; 3],
 }
 
 /// The map of one tap, [B, H, W, C] row-major.
@@ -71,28 +81,29 @@ impl Pass {
 
 impl Chain {
     /// Layers behind the last tap are left away.
-    pub(super) fn new(mut layers: Vec<Layer>, scale: [f32; 3], shift: [f32; 3]) -> Self {
+    pub(super) fn new(mut layers: Vec<Layer>, means: [f32; 3], deviations: [f32; 3]) -> Self {
         let used = layers.iter().rposition(|layer| layer.is_tap);
         layers.truncate(used.map_or(0, |last| last + 1));
-        Self { layers, scale, shift }
+        Self {
+            layers,
+            means,
+            deviations,
+        }
     }
 
-    /// Channels of each tap.
-    pub(in crate::trainer) fn tap_channels(&self) -> Vec<usize> {
-        let mut channels = 3;
+    /// Height, width and channels of each tap for pictures of these sides.
+    pub(in crate::trainer) fn tap_sizes(&self, height: usize, width: usize) -> Vec<(usize, usize, usize)> {
+        let mut size = Size {
+            batch: 1,
+            height,
+            width,
+            channels: 3,
+        };
         let mut taps = Vec::new();
         for layer in &self.layers {
-            let one = Size {
-                batch: 1,
-                height: 1,
-                width: 1,
-                channels,
-            };
-            if let Kind::Dense(dense) = &layer.kind {
-                channels = dense.output_size(one).channels;
-            }
+            size = layer.kind.output_size(size);
             if layer.is_tap {
-                taps.push(channels);
+                taps.push((size.height, size.width, size.channels));
             }
         }
         taps
@@ -120,23 +131,20 @@ impl Chain {
                 .last()
                 .map_or((&entered, input), |output| (&output.values, output.size));
             let mut chosen = Vec::new();
-            let (mut values, size) = match &layer.kind {
-                Kind::Dense(dense) => (dense.forward(x, size, layer.activation)?, dense.output_size(size)),
-                Kind::Depthwise(depthwise) => (
-                    depthwise.forward(x.values(), size, layer.activation),
-                    depthwise.output_size(size),
-                ),
+            let mut values = match &layer.kind {
+                Kind::Dense(dense) => dense.forward(x, size, layer.activation)?,
+                Kind::Depthwise(depthwise) => depthwise.forward(x.values(), size, layer.activation),
                 Kind::MaxPool => {
                     let (values, corners) = max_pool(x.values(), size);
                     chosen = corners;
-                    (values, pooled(size))
+                    values
                 }
             };
             if let Some(other) = layer.adds.and_then(|index| outputs.get(index)) {
                 add(&mut values, other.values.values());
             }
             outputs.push(Output {
-                size,
+                size: layer.kind.output_size(size),
                 values: Matrix::new(values),
                 chosen,
                 is_tap: layer.is_tap,
@@ -179,14 +187,14 @@ impl Chain {
         Ok(self.leave(&of_input, pass.input))
     }
 
-    /// [B, 3, H, W] to [B, H, W, 3], scaled and shifted.
+    /// [B, 3, H, W] to [B, H, W, 3], normalised.
     fn enter(&self, pictures: &[f32], size: Size) -> Vec<f32> {
         let mut values = Vec::with_capacity(size.values());
         for picture in pictures.chunks_exact(size.per_map()) {
             for place in 0..size.places() {
                 let planes = picture.iter().skip(place).step_by(size.places());
-                let colours = planes.zip(self.scale.iter().zip(&self.shift));
-                values.extend(colours.map(|(value, (scale, shift))| value * scale + shift));
+                let colours = planes.zip(self.means.iter().zip(&self.deviations));
+                values.extend(colours.map(|(value, (mean, deviation))| (value - mean) / deviation));
             }
         }
         values
@@ -197,13 +205,13 @@ impl Chain {
         let mut pictures = vec![0.0; size.values()];
         let maps = pull.chunks_exact(size.per_map());
         for (picture, map) in pictures.chunks_exact_mut(size.per_map()).zip(maps) {
-            let planes = picture.chunks_exact_mut(size.places()).zip(&self.scale);
-            for (channel, (plane, scale)) in planes.enumerate() {
+            let planes = picture.chunks_exact_mut(size.places()).zip(&self.deviations);
+            for (channel, (plane, deviation)) in planes.enumerate() {
                 let pulls = map.iter().skip(channel).step_by(3);
                 plane
                     .iter_mut()
                     .zip(pulls)
-                    .for_each(|(value, pull)| *value = pull * scale);
+                    .for_each(|(value, pull)| *value = pull / deviation);
             }
         }
         pictures

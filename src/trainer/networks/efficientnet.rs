@@ -13,8 +13,8 @@ pub(in crate::trainer) const STAGES: usize = 7;
 /// Of every batch norm.
 const NORM_EPSILON: f32 = 1e-3;
 /// A picture enters as (v - 127) / 128 with v = 127.5 (x + 1) in 0..255.
-const SCALE: f32 = 127.5 / 128.0;
-const SHIFT: f32 = 0.5 / 128.0;
+const MEAN: f32 = -0.5 / 127.5;
+const DEVIATION: f32 = 128.0 / 127.5;
 
 /// Blocks of a stage.
 struct Stage {
@@ -69,7 +69,7 @@ pub(super) fn build(weights: &mut NetworkWeights, stages: &[usize]) -> Result<Ch
             layer.is_tap = true;
         }
     }
-    Ok(Chain::new(builder.layers, [SCALE; 3], [SHIFT; 3]))
+    Ok(Chain::new(builder.layers, [MEAN; 3], [DEVIATION; 3]))
 }
 
 struct Builder<'a> {

@@ -53,7 +53,5 @@ pub(super) fn build(weights: &mut NetworkWeights) -> Result<(Chain, Vec<Vec<f32>
         let key = format!("lin{slice}.model.1.weight");
         channel_weights.push(weights.take_shaped(&key, &[1, outputs, 1, 1])?);
     }
-    let scale = DEVIATIONS.map(|deviation| 1.0 / deviation);
-    let shift = [0, 1, 2].map(|channel: usize| -MEANS[channel] / DEVIATIONS[channel]);
-    Ok((Chain::new(layers, scale, shift), channel_weights))
+    Ok((Chain::new(layers, MEANS, DEVIATIONS), channel_weights))
 }
