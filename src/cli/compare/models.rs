@@ -228,7 +228,7 @@ fn text(rows: &[ComparisonRow], results: &[ByModel], failures: &[ComparisonFailu
         if !is_one {
             cells.insert(0, "failed".to_owned());
         }
-        table.push_words(cells, &failure.message);
+        table.push_words(cells, &failure.line());
     }
     format!("{}\n{}\n{SIZES}\n", table.render(), metrics::CONVENTIONS)
 }
