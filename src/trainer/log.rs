@@ -94,3 +94,16 @@ impl Log {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_names_every_term_and_every_figure() {
+        let terms = Terms::default().named();
+        let figures = Evaluation::default().named();
+        let names: Vec<&str> = terms.iter().chain(&figures).map(|(name, _)| *name).collect();
+        assert!(HEADER.ends_with(&names.join(",")), "{names:?}");
+    }
+}

@@ -320,6 +320,17 @@ impl Trainer {
 }
 
 impl Terms {
+    /// Every term under its name in the log, the weighted sum first.
+    pub fn named(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("loss", self.loss),
+            ("l1", self.l1),
+            ("mse", self.mse),
+            ("gradient_l1", self.gradient_l1),
+            ("entropy", self.entropy),
+        ]
+    }
+
     fn add(&mut self, other: &Self, factor: f64) {
         self.loss += other.loss * factor;
         self.l1 += other.l1 * factor;
