@@ -2,20 +2,25 @@
 //!
 //! Sits on the tokenizer, whose passes it differentiates; has threads of its own for data and for the parts of a batch.
 
+mod background;
 mod config;
 mod cosines;
 mod data;
 mod error;
 mod evaluation;
+mod history;
 mod log;
 mod loss;
 mod optimiser;
+mod presets;
+mod record;
 mod run;
 mod start;
 mod state;
 mod values;
 mod workers;
 
+pub use background::{Order, Phase, Status, TrainingRun};
 pub use config::{
     DataConfig, LossConfig, ModelConfig, OptimiserConfig, OptimiserKind, OutputConfig, Scheduled,
     StartConfig, TrainConfig,
@@ -23,7 +28,10 @@ pub use config::{
 pub use data::{Batch, DataFolders, Library, Loader};
 pub use error::TrainError;
 pub use evaluation::{Evaluated, Evaluation, HeldOut};
+pub use history::{Curve, History};
 pub use loss::{entropy_term, reconstruction_terms};
+pub use presets::{PRESETS, Preset};
+pub use record::{RunRecord, Sheet};
 pub use run::{Outcome, Progress, Run};
 
 use crate::picture::Planar;

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-const STATE_FILE: &str = "state.safetensors";
+pub(super) const STATE_FILE: &str = "state.safetensors";
 const MODEL_FILE: &str = "model.safetensors";
 const CONFIG_FILE: &str = "config.json";
-const LOG_FILE: &str = "log.csv";
+pub(super) const LOG_FILE: &str = "log.csv";
 const SETTINGS_FILE: &str = "train.toml";
-const SAMPLES_FOLDER: &str = "samples";
+pub(super) const SAMPLES_FOLDER: &str = "samples";
 
 /// Where a run is and what it reads.
 #[derive(Debug, Clone)]
@@ -45,8 +45,10 @@ pub enum Progress<'a> {
     },
     /// A step was done.
     Step(&'a StepReport),
-    /// Held-out pictures were measured.
+    /// Held-out pictures were measured, and their sheet is written.
     Evaluated(&'a Evaluation),
+    /// The model and the state that a run goes on from are written.
+    Saved,
 }
 
 /// How a run ended.
@@ -180,6 +182,7 @@ impl Sitting<'_> {
             }
             if is_ended || is_last || done.is_multiple_of(output.checkpoint_every) {
                 self.save(evaluation)?;
+                let _ = observer(Progress::Saved);
             }
             if is_ended {
                 break;
@@ -214,9 +217,8 @@ impl Sitting<'_> {
     fn evaluate(&self) -> Result<Evaluation, TrainError> {
         let evaluated = self.trainer.evaluate(&self.held_out)?;
         if let Some(sheet) = &evaluated.sheet {
-            let name = format!("step-{:07}.png", self.trainer.steps_done());
             let png = to_png(sheet, &[])?;
-            write_atomically(&self.run.out.join(SAMPLES_FOLDER).join(name), &png)?;
+            write_atomically(&sheet_path(self.out(), self.trainer.steps_done()), &png)?;
         }
         Ok(evaluated.figures)
     }
@@ -238,4 +240,9 @@ impl Sitting<'_> {
     fn out(&self) -> &Path {
         &self.run.out
     }
+}
+
+/// The sheet of held-out pictures after `step` steps.
+pub(super) fn sheet_path(out: &Path, step: u64) -> PathBuf {
+    out.join(SAMPLES_FOLDER).join(format!("step-{step:07}.png"))
 }

@@ -19,12 +19,14 @@ use super::settings::{STORAGE_KEY, Settings};
 use super::status_bar;
 use super::theme;
 use super::token_strip::{self, TokenStrip};
+use super::train::TrainView;
 use super::viewer::Viewer;
 use crate::document::{Import, Notice, NoticeKind, Workspace};
 use crate::engine::Task;
 use crate::tokenizer::ModelFiles;
+use crate::trainer::TrainingRun;
 use egui::{CentralPanel, Panel};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Below this width, in points, the two side panels would leave too little of the pictures.
 const NARROW_WIDTH: f32 = 880.0;
@@ -44,6 +46,8 @@ pub enum Tab {
     Compare,
     /// New pictures.
     Generate,
+    /// A model of one's own.
+    Train,
     /// What models there are.
     Models,
 }
@@ -59,6 +63,7 @@ pub(super) struct UiState {
     pub(super) library: Library,
     pub(super) comparison: ComparisonView,
     pub(super) generate: GenerateView,
+    pub(super) train: TrainView,
     pub(super) models_view: ModelsView,
     pub(super) palette: CommandPalette,
     pub(super) notices: Notices,
@@ -75,6 +80,7 @@ impl UiState {
     pub(super) fn viewer_on_show(&mut self) -> &mut Viewer {
         match self.tab {
             Tab::Compare => &mut self.comparison.viewer,
+            Tab::Train => self.train.viewer(),
             Tab::Explore | Tab::Generate | Tab::Models => &mut self.viewer,
         }
     }
@@ -110,6 +116,7 @@ impl SoftscopeApp {
             library: Library::new(workspace.places().sample_pictures()),
             comparison: ComparisonView::new(ctx, render_state),
             generate: GenerateView::new(ctx),
+            train: TrainView::new(ctx, render_state),
             models_view: ModelsView::new(ctx),
             palette: CommandPalette::default(),
             notices: Notices::default(),
@@ -177,12 +184,17 @@ impl SoftscopeApp {
     pub fn notices(&self) -> impl Iterator<Item = &str> {
         self.state.notices.texts()
     }
+    /// The training run under way, until its end was taken in.
+    pub fn training(&self) -> Option<&TrainingRun> {
+        self.state.train.run()
+    }
     /// The view on show.
     pub fn tab(&self) -> Tab {
         self.state.tab
     }
 
-    /// Blocks until nothing is outstanding, taking everything in: for tests, which must not wait by the clock.
+    /// Blocks until nothing is outstanding, taking everything in: for tests, which must not wait by the clock. A training
+    /// run goes on.
     pub fn settle(&mut self) {
         loop {
             while let Some(pasted) = self.state.clipboard.wait() {
@@ -192,6 +204,8 @@ impl SoftscopeApp {
             notices.extend(self.state.models_view.settle(&mut self.workspace));
             notices.extend(self.state.comparison.settle(&mut self.workspace));
             notices.extend(self.state.generate.settle(&mut self.workspace));
+            let choices = &mut self.settings.train;
+            notices.extend(self.state.train.settle(&mut self.workspace, choices));
             notices
                 .into_iter()
                 .for_each(|notice| self.state.notices.push(notice));
@@ -231,10 +245,13 @@ impl SoftscopeApp {
             can_generate: self.workspace.generator().is_some()
                 && self.workspace.model().is_some()
                 && self.workspace.generator_mismatch().is_none(),
+            can_train: self.state.train.can_train(),
+            is_training: self.state.train.is_training(),
+            has_trained: self.state.train.has_model(),
             tab: self.state.tab,
             mode: match self.state.tab {
                 Tab::Compare => self.state.comparison.viewer.mode,
-                Tab::Explore | Tab::Generate | Tab::Models => self.state.viewer.mode,
+                Tab::Explore | Tab::Generate | Tab::Train | Tab::Models => self.state.viewer.mode,
             },
             shows_library: self.settings.shows_library,
             shows_inspector: self.settings.shows_inspector,
@@ -272,6 +289,15 @@ impl SoftscopeApp {
         for notice in self.state.generate.update(&mut self.workspace) {
             self.state.notices.push(notice);
         }
+        let is_training_shown = self.state.tab == Tab::Train;
+        let choices = &mut self.settings.train;
+        for notice in self
+            .state
+            .train
+            .update(&mut self.workspace, choices, is_training_shown)
+        {
+            self.state.notices.push(notice);
+        }
         for answer in self.state.dialogs.poll() {
             self.act_on(answer);
         }
@@ -303,6 +329,7 @@ impl SoftscopeApp {
             let path = file.path().to_owned();
             match self.state.tab {
                 Tab::Models => self.state.models_view.open(path),
+                Tab::Train => self.take_for_training(&path),
                 Tab::Explore | Tab::Compare | Tab::Generate => self.workspace.import(Import::Path(path)),
             }
         }
@@ -315,6 +342,16 @@ impl SoftscopeApp {
                 egui::Event::PasteImage(image) => self.state.clipboard.take_picture(image),
                 _ => {}
             }
+        }
+    }
+
+    /// Takes a folder or a configuration into the form of the view Train.
+    pub(super) fn take_for_training(&mut self, path: &Path) {
+        if self.state.train.is_training() {
+            let text = "A model is being trained: stop that first, then choose for the next one.";
+            self.tell(NoticeKind::Warning, text.to_owned());
+        } else if let Some(notice) = TrainView::take_path(&mut self.settings.train, path) {
+            self.state.notices.push(notice);
         }
     }
 
@@ -338,12 +375,14 @@ impl SoftscopeApp {
             menu::menu_bar_ui(ui, &self.workspace, &mut self.settings, &now, &mut commands);
         });
         Panel::bottom("status bar").show(ui, |ui| {
-            status_bar::status_bar_ui(ui, &self.workspace, &mut commands);
+            let training = self.state.train.progress_text();
+            status_bar::status_bar_ui(ui, &self.workspace, training.as_deref(), &mut commands);
         });
         let centre = match self.state.tab {
             Tab::Explore => self.explore_ui(ui, &now, &mut commands),
             Tab::Compare => self.compare_ui(ui, &now, &mut commands),
             Tab::Generate => self.generate_ui(ui, &now, &mut commands),
+            Tab::Train => self.train_ui(ui, &now, &mut commands),
             Tab::Models => self.models_ui(ui, &mut commands),
         };
         self.overlays_ui(&ctx, centre, &now, &mut commands);
@@ -422,6 +461,12 @@ impl SoftscopeApp {
         centre.response.rect
     }
 
+    /// Draws the form and the run; returns where they are.
+    fn train_ui(&mut self, ui: &mut egui::Ui, now: &Situation, commands: &mut Vec<Command>) -> egui::Rect {
+        let choices = &mut self.settings.train;
+        self.state.train.ui(ui, choices, now, commands)
+    }
+
     fn models_ui(&mut self, ui: &mut egui::Ui, commands: &mut Vec<Command>) -> egui::Rect {
         let Self { workspace, state, .. } = self;
         let centre = CentralPanel::default()
@@ -441,6 +486,7 @@ impl SoftscopeApp {
         let corner = centre.right_bottom() - egui::vec2(12.0, 12.0);
         commands.extend(self.state.notices.ui(ctx, corner));
         self.state.help.ui(ctx);
+        self.state.train.closing_ui(ctx);
         if let Some(answer) = self.state.dialogs.ui(ctx) {
             self.act_on(answer);
         }
@@ -534,6 +580,7 @@ fn drop_target_ui(ctx: &egui::Context, tab: Tab, count: usize) {
     painter.rect_stroke(rect.shrink(16.0), 8.0, stroke, egui::StrokeKind::Inside);
     let text = match (tab, count) {
         (Tab::Models, _) => "Drop to open this model".to_owned(),
+        (Tab::Train, _) => "Drop a folder to train on its pictures".to_owned(),
         (_, 1) => "Drop to add it to the library".to_owned(),
         (_, count) => format!("Drop to add {count} files to the library"),
     };
@@ -550,6 +597,10 @@ fn drop_target_ui(ctx: &egui::Context, tab: Tab, count: usize) {
 impl eframe::App for SoftscopeApp {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.take_in(ctx);
+        let is_closing = ctx.input(|input| input.viewport().close_requested());
+        if is_closing && self.state.train.holds_close() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+        }
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
