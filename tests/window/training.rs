@@ -1,6 +1,7 @@
 //! The view Train: a run that is started, watched, stopped, continued and used; what is wrong, told where it is.
 
 use super::{Window, build, builder, click, drop_file, notices, open, press, settings, settle};
+use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect, Theme, ViewportCommand, ViewportEvent, ViewportId, pos2};
 use egui_kittest::SnapshotOptions;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -159,7 +160,7 @@ fn a_run_is_started_watched_used_stopped_and_continued() {
         "it cannot be moved under way"
     );
     settle(&mut window);
-    window.get_by_label_contains("picture");
+    assert!(window.query_all_by_label_contains("sheet of step").count() > 0);
 
     click(&mut window, "Use this model");
     assert_eq!(window.state().workspace().model().unwrap().name, "run");
@@ -283,7 +284,6 @@ fn closing_asks_and_waits_until_the_run_is_saved() {
     settle(&mut window);
     window.get_by_label("Stop and close").click();
     window.step();
-    window.get_by_label("Close without waiting");
     assert!(training(&window).wait_until(Status::is_ended));
     window.step();
     assert!(has_asked(&window, &ViewportCommand::Close));
@@ -380,7 +380,7 @@ fn look(theme: ThemeChoice, name: &str) {
     settle(&mut window);
     // Paths, threads and times are another matter on every machine.
     let out = window.get_by_label("Folder of results").rect();
-    let threads = window.get_by_label("threads").rect();
+    let threads = window.get_by_role_and_label(Role::SpinButton, "threads").rect();
     for rect in [
         out,
         threads,

@@ -65,10 +65,8 @@ impl Sheets {
         self.read_again(sheet, jobs);
         self.history_ui(ui, sheets, place);
         let mut layer = Layer {
-            name: format!(
-                "step {}: held-out pictures over their reconstructions",
-                count_text(sheet.step as usize)
-            ),
+            name: format!("sheet of step {}", count_text(sheet.step as usize)),
+            caption: "held-out pictures, each over its reconstruction".to_owned(),
             empty_text: "reading…".to_owned(),
             ..Layer::default()
         };
