@@ -24,9 +24,8 @@ use super::viewer::Viewer;
 use crate::document::{Import, Notice, NoticeKind, Workspace};
 use crate::engine::Task;
 use crate::tokenizer::ModelFiles;
-use crate::trainer::TrainingRun;
 use egui::{CentralPanel, Panel};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Below this width, in points, the two side panels would leave too little of the pictures.
 const NARROW_WIDTH: f32 = 880.0;
@@ -184,10 +183,6 @@ impl SoftscopeApp {
     pub fn notices(&self) -> impl Iterator<Item = &str> {
         self.state.notices.texts()
     }
-    /// The training run under way, until its end was taken in.
-    pub fn training(&self) -> Option<&TrainingRun> {
-        self.state.train.run()
-    }
     /// The view on show.
     pub fn tab(&self) -> Tab {
         self.state.tab
@@ -289,15 +284,7 @@ impl SoftscopeApp {
         for notice in self.state.generate.update(&mut self.workspace) {
             self.state.notices.push(notice);
         }
-        let is_training_shown = self.state.tab == Tab::Train;
-        let choices = &mut self.settings.train;
-        for notice in self
-            .state
-            .train
-            .update(&mut self.workspace, choices, is_training_shown)
-        {
-            self.state.notices.push(notice);
-        }
+        self.take_training();
         for answer in self.state.dialogs.poll() {
             self.act_on(answer);
         }
@@ -342,16 +329,6 @@ impl SoftscopeApp {
                 egui::Event::PasteImage(image) => self.state.clipboard.take_picture(image),
                 _ => {}
             }
-        }
-    }
-
-    /// Takes a folder or a configuration into the form of the view Train.
-    pub(super) fn take_for_training(&mut self, path: &Path) {
-        if self.state.train.is_training() {
-            let text = "A model is being trained: stop that first, then choose for the next one.";
-            self.tell(NoticeKind::Warning, text.to_owned());
-        } else if let Some(notice) = TrainView::take_path(&mut self.settings.train, path) {
-            self.state.notices.push(notice);
         }
     }
 
@@ -459,12 +436,6 @@ impl SoftscopeApp {
             }
         });
         centre.response.rect
-    }
-
-    /// Draws the form and the run; returns where they are.
-    fn train_ui(&mut self, ui: &mut egui::Ui, now: &Situation, commands: &mut Vec<Command>) -> egui::Rect {
-        let choices = &mut self.settings.train;
-        self.state.train.ui(ui, choices, now, commands)
     }
 
     fn models_ui(&mut self, ui: &mut egui::Ui, commands: &mut Vec<Command>) -> egui::Rect {
@@ -597,10 +568,7 @@ fn drop_target_ui(ctx: &egui::Context, tab: Tab, count: usize) {
 impl eframe::App for SoftscopeApp {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.take_in(ctx);
-        let is_closing = ctx.input(|input| input.viewport().close_requested());
-        if is_closing && self.state.train.holds_close() {
-            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
-        }
+        self.keep_open_while_training(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

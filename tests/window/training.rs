@@ -1,5 +1,6 @@
 //! The view Train: a run that is started, watched, stopped, continued and used; what is wrong, told where it is.
 
+use super::pictures::keep;
 use super::{Window, build, builder, click, drop_file, notices, open, press, settings, settle};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect, Theme, ViewportCommand, ViewportEvent, ViewportId, pos2};
@@ -59,7 +60,7 @@ impl Workshop {
     fn choices(&self) -> TrainChoices {
         TrainChoices {
             data: vec![self.path("pictures")],
-            out: self.path("run").display().to_string(),
+            out: self.path("models/run").display().to_string(),
             recipe: Recipe::File,
             config_path: self.path("own.toml").display().to_string(),
             threads: Some(1),
@@ -120,6 +121,7 @@ fn the_empty_view_teaches_and_takes_what_is_given() {
     window.get_by_label("Transparency means cut-outs");
     assert!(is_disabled(&window, "Start training"));
     window.get_by_label("Add a folder of pictures first.");
+    keep(&mut window, "train_empty");
 
     type_into(
         &mut window,
@@ -152,6 +154,7 @@ fn a_run_is_started_watched_used_stopped_and_continued() {
     press(&mut window, Modifiers::COMMAND, Key::R);
     until(&mut window, |status| status.record.steps_saved.is_some());
     window.get_by_label_contains(", training");
+    keep(&mut window, "train_running");
     window.get_by_label_contains("pictures/s");
     window.get_by_label_contains("dB photographs");
     window.get_by_label_contains("of 1\u{202f}000\u{202f}000");
@@ -161,6 +164,11 @@ fn a_run_is_started_watched_used_stopped_and_continued() {
     );
     settle(&mut window);
     assert!(window.query_all_by_label_contains("sheet of step").count() > 0);
+
+    // The new model is among the installed ones at once.
+    click(&mut window, "Models");
+    window.get_by_label("Open run");
+    click(&mut window, "Train");
 
     click(&mut window, "Use this model");
     assert_eq!(window.state().workspace().model().unwrap().name, "run");
@@ -175,7 +183,7 @@ fn a_run_is_started_watched_used_stopped_and_continued() {
 
     click(&mut window, "Stop");
     until_ended(&mut window);
-    let record = RunRecord::read(&workshop.path("run")).unwrap().unwrap();
+    let record = RunRecord::read(&workshop.path("models/run")).unwrap().unwrap();
     let continued = format!("Continue from step {}", record.steps_done);
     assert!(
         notices(&window)
@@ -197,7 +205,7 @@ fn a_run_is_started_watched_used_stopped_and_continued() {
     });
     press(&mut window, Modifiers::COMMAND | Modifiers::SHIFT, Key::R);
     until_ended(&mut window);
-    let after = RunRecord::read(&workshop.path("run")).unwrap().unwrap();
+    let after = RunRecord::read(&workshop.path("models/run")).unwrap().unwrap();
     assert!(after.steps_done > record.steps_done);
 }
 
@@ -214,6 +222,7 @@ fn what_is_wrong_is_told_at_its_field() {
     window.get_by_label_contains("No pictures to train on");
     window.get_by_label_contains("cannot read");
     window.get_by_label_contains("stepz");
+    keep(&mut window, "train_wrong");
     assert!(is_disabled(&window, "Start training"));
 
     for name in ["empty", "nowhere"] {
@@ -239,6 +248,7 @@ fn a_run_that_fails_says_why_in_the_view() {
     assert!(!training(&window).wait_until(|status| status.record.steps_done > 0));
     settle(&mut window);
     window.get_by_label("Training ended early");
+    keep(&mut window, "train_failed");
     window.get_by_label_contains(".png");
     click(&mut window, "Dismiss");
     assert!(window.query_by_label("Training ended early").is_none());
@@ -276,6 +286,7 @@ fn closing_asks_and_waits_until_the_run_is_saved() {
     close(&mut window);
     assert!(has_asked(&window, &ViewportCommand::CancelClose));
     settle(&mut window);
+    keep(&mut window, "train_closing");
     click(&mut window, "Keep training");
     training(&window).look(|status| assert!(!status.is_ended()));
     assert!(window.query_by_label("Stop and close").is_none());
@@ -290,7 +301,7 @@ fn closing_asks_and_waits_until_the_run_is_saved() {
     close(&mut window);
     assert!(!has_asked(&window, &ViewportCommand::CancelClose), "now it may");
     assert!(
-        RunRecord::read(&workshop.path("run"))
+        RunRecord::read(&workshop.path("models/run"))
             .unwrap()
             .unwrap()
             .steps_done
@@ -307,7 +318,7 @@ fn finished(workshop: &Workshop) {
         run: Run {
             config: TrainConfig::parse(&text).unwrap(),
             data: vec![workshop.path("pictures")],
-            out: workshop.path("run"),
+            out: workshop.path("models/run"),
             is_resumed: false,
         },
         time_limit: None,
@@ -323,10 +334,10 @@ fn finished(workshop: &Workshop) {
             })
         });
         sheet
-            .save(workshop.path(&format!("run/samples/step-{step:07}.png")))
+            .save(workshop.path(&format!("models/run/samples/step-{step:07}.png")))
             .unwrap();
     }
-    let log = workshop.path("run/log.csv");
+    let log = workshop.path("models/run/log.csv");
     let head = std::fs::read_to_string(&log)
         .unwrap()
         .lines()

@@ -90,6 +90,27 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg(unix)]
+    fn choices_are_kept_even_where_a_path_is_no_text() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = std::ffi::OsString::from_vec(vec![b'/', 0xFF]);
+        let choices = TrainChoices {
+            data: vec!["/pictures".into(), bytes.into()],
+            steps: Some(500),
+            recipe: Recipe::File,
+            ..TrainChoices::default()
+        };
+        let kept = serde_json::to_string(&choices).unwrap();
+        let read: TrainChoices = serde_json::from_str(&kept).unwrap();
+        assert_eq!(read.data, [PathBuf::from("/pictures")]);
+        assert_eq!((read.steps, read.recipe), (Some(500), Recipe::File));
+        assert_eq!(
+            serde_json::from_str::<TrainChoices>("{}").unwrap(),
+            TrainChoices::default()
+        );
+    }
+
+    #[test]
     fn a_core_is_left_to_the_window() {
         let cores = core_count();
         let with = |threads| TrainChoices {

@@ -5,7 +5,7 @@ use super::words::three_figures;
 use crate::trainer::{Curve, History};
 use crate::ui::glossary;
 use crate::ui::theme;
-use egui::{Color32, ComboBox, Sense, Ui, vec2};
+use egui::{Color32, ComboBox, Rect, Role, Sense, TextStyle, Ui, WidgetInfo, pos2, vec2};
 use egui_plot::{GridInput, GridMark, HoverPosition, Line, Plot, PlotPoints, Points};
 
 /// Smallest size of a value on the logarithmic axis.
@@ -13,7 +13,9 @@ const FLOOR: f64 = 1e-9;
 /// With fewer points each is marked.
 const FEW_POINTS: usize = 40;
 /// What is left of a colour in a line as it was measured.
-const FAINTNESS: f32 = 0.3;
+const FAINTNESS: f32 = 0.35;
+/// Marks of an axis, at most.
+const MOST_MARKS: f64 = 6.0;
 
 /// What the plots remember between frames.
 #[derive(Default)]
@@ -27,6 +29,8 @@ struct Drawn<'a> {
     curve: &'a Curve,
     name: String,
     colour: Color32,
+    /// Drawn with its sign turned, for a logarithm has none of what is below 0.
+    is_turned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,6 +60,9 @@ impl Curves {
     pub(super) fn ui(&mut self, ui: &mut Ui, history: &History, height: f32) {
         ui.columns(2, |columns| {
             if let [left, right] = columns {
+                for column in [&mut *left, &mut *right] {
+                    column.shrink_clip_rect(column.max_rect());
+                }
                 loss_ui(left, history, height);
                 self.figures_ui(right, history, height);
             }
@@ -108,13 +115,19 @@ fn loss_ui(ui: &mut Ui, history: &History, height: f32) {
         .terms
         .iter()
         .enumerate()
-        .map(|(index, curve)| Drawn {
-            curve,
-            name: match curve.last() {
-                Some(last) if last < 0.0 => format!("\u{2212}{}", plain_name(&curve.name)),
-                _ => plain_name(&curve.name),
-            },
-            colour: theme::segment(index),
+        .map(|(index, curve)| {
+            let is_turned = curve.last().is_some_and(|last| last < 0.0);
+            let name = plain_name(&curve.name);
+            Drawn {
+                curve,
+                name: if is_turned {
+                    format!("\u{2212}{name}")
+                } else {
+                    name
+                },
+                colour: theme::segment(index),
+                is_turned,
+            }
         })
         .collect();
     ui.horizontal_wrapped(|ui| {
@@ -155,7 +168,12 @@ fn groups(history: &History) -> Vec<Group<'_>> {
         if let Some(group) = groups.get_mut(place) {
             let colour = theme::segment(group.lines.len());
             let name = of.map_or_else(|| title(key), str::to_owned);
-            group.lines.push(Drawn { curve, name, colour });
+            group.lines.push(Drawn {
+                curve,
+                name,
+                colour,
+                is_turned: false,
+            });
         }
     }
     groups
@@ -192,14 +210,41 @@ fn legend_ui(ui: &mut Ui, lines: &[Drawn<'_>]) {
         let Some(last) = line.curve.last() else {
             continue;
         };
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = theme::GRID;
-            let (rect, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());
-            ui.painter().rect_filled(rect, 2, line.colour);
-            ui.label(theme::muted(&line.name));
-            ui.label(three_figures(last));
-        });
+        let value = if line.is_turned { -last } else { last };
+        legend_entry_ui(ui, line, &three_figures(value));
     }
+}
+
+/// One widget and not a row of them, so that it goes to the next line as a whole.
+fn legend_entry_ui(ui: &mut Ui, line: &Drawn<'_>, value: &str) {
+    const SWATCH: f32 = 2.0 * theme::GRID;
+    let font = TextStyle::Body.resolve(ui.style());
+    let palette = theme::palette(ui.visuals());
+    let texts = [(line.name.as_str(), palette.muted), (value, palette.text)].map(|(text, ink)| {
+        (
+            ui.painter().layout_no_wrap(text.to_owned(), font.clone(), ink),
+            ink,
+        )
+    });
+    let width = texts
+        .iter()
+        .map(|(text, _)| text.size().x + theme::GRID)
+        .sum::<f32>()
+        + SWATCH;
+    let (rect, response) = ui.allocate_exact_size(vec2(width, theme::ROW_HEIGHT), Sense::hover());
+    let swatch = Rect::from_center_size(
+        pos2(rect.left() + 0.5 * SWATCH, rect.center().y),
+        vec2(SWATCH, SWATCH),
+    );
+    ui.painter().rect_filled(swatch, 2, line.colour);
+    let mut x = swatch.right() + theme::GRID;
+    for (text, ink) in texts {
+        let size = text.size();
+        ui.painter()
+            .galley(pos2(x, rect.center().y - 0.5 * size.y), text, ink);
+        x += size.x + theme::GRID;
+    }
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{} {value}", line.name)));
 }
 
 fn waiting_ui(ui: &mut Ui, height: f32, text: &str) {
@@ -217,7 +262,10 @@ fn plot_ui(ui: &mut Ui, id: &str, height: f32, lines: &[Drawn<'_>], scale: Scale
         .allow_boxed_zoom(false)
         .show_crosshair(false)
         .set_margin_fraction(vec2(0.02, 0.08))
+        .grid_color(theme::palette(ui.visuals()).border)
+        .grid_fade(0.0)
         .y_axis_min_width(40.0)
+        .x_grid_spacer(|input| even_marks(&input))
         .x_axis_formatter(|mark: GridMark, _| step_text(mark.value))
         .y_axis_formatter(move |mark: GridMark, _| axis_text(scale.value(mark.value)))
         .label_formatter(move |position| {
@@ -230,10 +278,10 @@ fn plot_ui(ui: &mut Ui, id: &str, height: f32, lines: &[Drawn<'_>], scale: Scale
             let value = three_figures(scale.value(position.y));
             Some(format!("step {:.0}\n{name} {value}", position.x))
         });
-    let plot = match scale {
-        Scale::Plain => plot,
-        Scale::Logarithmic => plot.y_grid_spacer(decades),
-    };
+    let plot = plot.y_grid_spacer(move |input| match scale {
+        Scale::Plain => even_marks(&input),
+        Scale::Logarithmic => decades(&input),
+    });
     plot.show(ui, |plot| {
         let heights = |points: Vec<[f64; 2]>| -> Vec<[f64; 2]> {
             let place = |[step, value]: [f64; 2]| [step, scale.height(value)];
@@ -262,17 +310,43 @@ fn plot_ui(ui: &mut Ui, id: &str, height: f32, lines: &[Drawn<'_>], scale: Scale
     });
 }
 
-/// Powers of ten, and 2 and 5 times them where there is room.
-fn decades(input: GridInput) -> Vec<GridMark> {
+/// Powers of ten, and 2 and 5 times them where the axis shows few.
+fn decades(input: &GridInput) -> Vec<GridMark> {
     let (low, high) = input.bounds;
+    let digits: &[f64] = if high - low > 3.0 {
+        &[1.0]
+    } else {
+        &[1.0, 2.0, 5.0]
+    };
     let decades = (low.floor().max(-12.0) as i32)..=(high.ceil().min(12.0) as i32);
     let marks = decades.flat_map(|decade| {
-        [(1.0_f64, 1.0), (2.0, 0.3), (5.0, 0.3)].map(|(digit, step_size)| GridMark {
+        digits.iter().map(move |digit| GridMark {
             value: f64::from(decade) + digit.log10(),
-            step_size,
+            step_size: 1.0,
         })
     });
     marks.filter(|mark| (low..=high).contains(&mark.value)).collect()
+}
+
+/// A handful of marks at multiples of 1, 2 or 5 times a power of ten.
+fn even_marks(input: &GridInput) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let rough = (high - low) / MOST_MARKS;
+    if !(rough.is_finite() && rough > 0.0) {
+        return Vec::new();
+    }
+    let power = 10.0_f64.powf(rough.log10().floor());
+    let digit = [1.0, 2.0, 5.0, 10.0]
+        .into_iter()
+        .find(|digit| digit * power >= rough);
+    let step_size = digit.unwrap_or(10.0) * power;
+    let places = (low / step_size).ceil() as i64..=(high / step_size).floor() as i64;
+    places
+        .map(|place| GridMark {
+            value: place as f64 * step_size,
+            step_size,
+        })
+        .collect()
 }
 
 /// "0.05", "20", "0.0002".

@@ -6,7 +6,7 @@ use super::terms;
 use crate::trainer::{PRESETS, TrainConfig};
 use crate::ui::commands::{Command, Situation};
 use crate::ui::dialogs::typed_path;
-use crate::ui::glossary;
+use crate::ui::glossary::{self, Term};
 use crate::ui::menu::command_button;
 use crate::ui::models_view::count_text;
 use crate::ui::theme::{self, icon};
@@ -63,7 +63,7 @@ impl Form {
     }
 
     fn pictures_ui(&mut self, ui: &mut Ui, drawn: &mut Drawn<'_>) {
-        glossary::term_label(ui, terms::PICTURES);
+        title_ui(ui, "Pictures", terms::PICTURES);
         let mut removed = None;
         for (index, folder) in drawn.choices.data.iter().enumerate() {
             let found = drawn.checked.and_then(|checked| checked.data.get(index));
@@ -100,6 +100,10 @@ pub(super) fn add_folder(choices: &mut TrainChoices, folder: &Path) {
 
 fn section(ui: &mut Ui) {
     ui.add_space(2.0 * theme::GRID);
+}
+
+fn title_ui(ui: &mut Ui, title: &str, term: Term) {
+    glossary::explain(ui.label(theme::strong(title)), term);
 }
 
 fn fault_ui(ui: &mut Ui, text: &str) {
@@ -142,7 +146,7 @@ fn folder_ui(ui: &mut Ui, folder: &Path, found: Option<&Result<Pictures, String>
 }
 
 fn results_ui(ui: &mut Ui, drawn: &mut Drawn<'_>) {
-    glossary::term_label(ui, terms::RESULTS);
+    title_ui(ui, "Results", terms::RESULTS);
     ui.horizontal(|ui| {
         let choose = theme::icon_button(ui, icon::OPEN, Command::ChooseTrainingResults.name());
         if choose.clicked() {
@@ -179,6 +183,7 @@ fn results_ui(ui: &mut Ui, drawn: &mut Drawn<'_>) {
 
 fn model_ui(ui: &mut Ui, drawn: &mut Drawn<'_>) {
     let record = drawn.checked.and_then(Checked::record);
+    ui.label(theme::strong("Model"));
     let start = match record {
         Some(record) => format!("step {} of that run", count_text(record.steps_done as usize)),
         None => "fresh weights".to_owned(),
@@ -269,6 +274,7 @@ fn sizes_text(config: &TrainConfig) -> String {
 fn length_ui(ui: &mut Ui, drawn: &mut Drawn<'_>) {
     let config = drawn.checked.and_then(|checked| checked.config.as_ref().ok());
     let choices = &mut *drawn.choices;
+    ui.label(theme::strong("Length"));
     Grid::new("training length")
         .num_columns(2)
         .spacing([12.0, 6.0])

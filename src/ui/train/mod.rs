@@ -6,6 +6,7 @@ mod closing;
 mod curves;
 mod form;
 mod head;
+mod host;
 mod sheets;
 mod teach;
 mod terms;
@@ -52,6 +53,12 @@ struct Live<'a> {
     is_stopping: bool,
 }
 
+/// What went wrong with a run, until it is read.
+struct Fault {
+    title: &'static str,
+    text: String,
+}
+
 /// What the view remembers between frames.
 pub(super) struct TrainView {
     ctx: egui::Context,
@@ -67,8 +74,9 @@ pub(super) struct TrainView {
     run: Option<TrainingRun>,
     /// Its end was told.
     is_end_told: bool,
-    /// Why the last run ended early.
-    fault: Option<String>,
+    fault: Option<Fault>,
+    /// The run under way has not written a model yet.
+    awaits_model: bool,
     closing: Closing,
     is_shown: Arc<AtomicBool>,
 }
@@ -89,6 +97,7 @@ impl TrainView {
             run: None,
             is_end_told: false,
             fault: None,
+            awaits_model: false,
             closing: Closing::default(),
             is_shown: Arc::default(),
         }
@@ -123,6 +132,14 @@ impl TrainView {
         match &self.run {
             Some(run) => run.look(|status| status.record.steps_saved.is_some()),
             None => self.checked.as_ref().and_then(Checked::record).is_some(),
+        }
+    }
+
+    /// Whether there is a model that was not there before; true once a run.
+    pub(super) fn takes_new_model(&mut self) -> bool {
+        self.awaits_model && self.has_model() && {
+            self.awaits_model = false;
+            true
         }
     }
 
@@ -284,6 +301,14 @@ impl TrainView {
             self.run = None;
         }
         let asked = self.asked.take();
+        let is_other = self
+            .checked
+            .as_ref()
+            .is_some_and(|known| known.out != checked.out);
+        if is_other && checked.record().is_some() {
+            // Steps that were chosen for another run are none of this one's.
+            choices.steps = None;
+        }
         if choices.out.trim().is_empty() && asked.as_ref() == Some(choices) {
             choices.out.clone_from(&checked.choices.out);
         }
@@ -292,10 +317,14 @@ impl TrainView {
                 Ok(order) => {
                     self.fault = None;
                     self.is_end_told = false;
+                    self.awaits_model = !order.run.is_resumed;
                     self.sheets.follow();
                     self.run = Some(TrainingRun::start(order, self.wake()));
                 }
-                Err(text) => self.fault = Some(text),
+                Err(text) => {
+                    let title = "Training did not start";
+                    self.fault = Some(Fault { title, text });
+                }
             }
         }
         self.checked = Some(checked);
@@ -337,7 +366,10 @@ impl TrainView {
             },
             Err(error) => {
                 let text = words::error_text(&error);
-                self.fault = Some(text.clone());
+                self.fault = Some(Fault {
+                    title: "Training ended early",
+                    text: text.clone(),
+                });
                 Notice {
                     kind: NoticeKind::Error,
                     text: format!("Training {name} ended early. {text}"),
@@ -374,7 +406,7 @@ impl TrainView {
     }
 
     fn fault_ui(&mut self, ui: &mut Ui) {
-        let Some(fault) = self.fault.clone() else {
+        let Some(Fault { title, text }) = &self.fault else {
             return;
         };
         let colour = ui.visuals().error_fg_color;
@@ -383,11 +415,11 @@ impl TrainView {
             .stroke(egui::Stroke::new(1.0, colour))
             .show(ui, |ui| {
                 ui.set_width(ui.available_width());
-                ui.colored_label(colour, "Training ended early");
-                ui.add(egui::Label::new(&fault).wrap().selectable(true));
+                ui.colored_label(colour, *title);
+                ui.add(egui::Label::new(text).wrap().selectable(true));
                 ui.horizontal(|ui| {
                     if ui.button("Copy message").clicked() {
-                        ui.ctx().copy_text(fault.clone());
+                        ui.ctx().copy_text(text.clone());
                     }
                     is_read = ui.button("Dismiss").clicked();
                 });
