@@ -153,11 +153,10 @@ fn a_run_is_started_watched_used_stopped_and_continued() {
     let mut window = workshop.open();
     press(&mut window, Modifiers::COMMAND, Key::R);
     until(&mut window, |status| status.record.steps_saved.is_some());
-    window.get_by_label_contains(", training");
     keep(&mut window, "train_running");
     window.get_by_label_contains("pictures/s");
     window.get_by_label_contains("dB photographs");
-    window.get_by_label_contains("of 1\u{202f}000\u{202f}000");
+    window.get_by_label_contains("of 1\u{202f}000\u{202f}000, training");
     assert!(
         is_disabled(&window, "Folder of results"),
         "it cannot be moved under way"
@@ -220,7 +219,7 @@ fn what_is_wrong_is_told_at_its_field() {
     let mut window = build(builder(), workshop.folder.path(), settings, Vec::new());
     click(&mut window, "Train");
     window.get_by_label_contains("No pictures to train on");
-    window.get_by_label_contains("cannot read");
+    window.get_by_label_contains("Cannot read");
     window.get_by_label_contains("stepz");
     keep(&mut window, "train_wrong");
     assert!(is_disabled(&window, "Start training"));

@@ -60,9 +60,6 @@ impl Curves {
     pub(super) fn ui(&mut self, ui: &mut Ui, history: &History, height: f32) {
         ui.columns(2, |columns| {
             if let [left, right] = columns {
-                for column in [&mut *left, &mut *right] {
-                    column.shrink_clip_rect(column.max_rect());
-                }
                 loss_ui(left, history, height);
                 self.figures_ui(right, history, height);
             }
@@ -402,15 +399,21 @@ mod tests {
         let scale = Scale::Logarithmic;
         assert!((scale.value(scale.height(-2.5)) - 2.5).abs() < 1e-12, "its size");
         assert!(scale.height(0.0).is_finite());
-        let marks = decades(GridInput {
-            bounds: (-2.2, 0.1),
+    }
+
+    #[test]
+    fn axes_have_a_handful_of_round_marks() {
+        let values = |marks: Vec<GridMark>| -> Vec<f64> { marks.iter().map(|mark| mark.value).collect() };
+        let input = |low, high| GridInput {
+            bounds: (low, high),
             base_step_size: 0.1,
-        });
-        assert!(
-            marks
-                .iter()
-                .any(|mark| mark.value == -2.0 && mark.step_size == 1.0)
-        );
-        assert!(marks.iter().all(|mark| (-2.2..=0.1).contains(&mark.value)));
+        };
+        let marks = values(even_marks(&input(13.2, 24.1)));
+        assert_eq!(marks, [14.0, 16.0, 18.0, 20.0, 22.0, 24.0]);
+        let marks = values(even_marks(&input(0.0, 260.0)));
+        assert_eq!(marks, [0.0, 50.0, 100.0, 150.0, 200.0, 250.0]);
+        assert!(even_marks(&input(1.0, 1.0)).is_empty());
+        assert_eq!(values(decades(&input(-4.5, 0.2))), [-4.0, -3.0, -2.0, -1.0, 0.0]);
+        assert_eq!(decades(&input(-2.2, 0.1)).len(), 7, "with 2 and 5 between them");
     }
 }

@@ -10,7 +10,7 @@ use crate::ui::glossary::{self, Term};
 use crate::ui::menu::command_button;
 use crate::ui::models_view::count_text;
 use crate::ui::theme::{self, icon};
-use egui::{Button, ComboBox, DragValue, Grid, Key, Label, Response, TextEdit, Ui};
+use egui::{Button, ComboBox, DragValue, Grid, Key, Label, Response, RichText, TextEdit, Ui};
 use std::path::Path;
 
 /// Longest sitting, in minutes: a month.
@@ -107,7 +107,10 @@ fn title_ui(ui: &mut Ui, title: &str, term: Term) {
 }
 
 fn fault_ui(ui: &mut Ui, text: &str) {
-    ui.colored_label(ui.visuals().error_fg_color, text);
+    let text = RichText::new(text).color(ui.visuals().error_fg_color);
+    // A text of several lines points into a file, column by column.
+    let is_listing = text.text().contains('\n');
+    ui.label(if is_listing { text.monospace() } else { text });
 }
 
 fn path_field(ui: &mut Ui, text: &mut String, hint: &str, name: &str) -> Response {
@@ -282,7 +285,8 @@ fn length_ui(ui: &mut Ui, drawn: &mut Drawn<'_>) {
             glossary::term_label(ui, terms::STEPS);
             let mut steps = choices.steps.or(config.map(|config| config.steps)).unwrap_or(1);
             let field = DragValue::new(&mut steps).range(1..=MOST_STEPS).speed(100.0);
-            if ui.add(field).accessible_name("steps").changed() {
+            let field = ui.add_enabled(config.is_some(), field);
+            if field.accessible_name("steps").changed() {
                 choices.steps = Some(steps);
             }
             ui.end_row();

@@ -29,13 +29,16 @@ pub(super) fn ui(
     let part = record.steps_done as f32 / record.config.steps.max(1) as f32;
     ui.add(ProgressBar::new(part).desired_height(8.0))
         .accessible_name("steps of the run");
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = 4.0 * theme::GRID;
-        if let Some(live) = live {
-            speed_ui(ui, live.status);
-        }
-        figures_ui(ui, record);
-    });
+    let row = |ui: &mut Ui, contents: &dyn Fn(&mut Ui)| {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 4.0 * theme::GRID;
+            contents(ui);
+        });
+    };
+    if let Some(live) = live {
+        row(ui, &|ui| speed_ui(ui, live.status));
+    }
+    row(ui, &|ui| figures_ui(ui, record));
 }
 
 fn buttons_ui(ui: &mut Ui, is_live: bool, now: &Situation, commands: &mut Vec<Command>) {

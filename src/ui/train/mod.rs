@@ -14,6 +14,7 @@ mod words;
 
 use super::commands::{Command, Situation};
 use super::folder;
+use super::models_view::count_text;
 use super::viewer::Viewer;
 use crate::document::{Notice, NoticeKind, Places, Workspace};
 use crate::engine::Jobs;
@@ -137,10 +138,9 @@ impl TrainView {
 
     /// Whether there is a model that was not there before; true once a run.
     pub(super) fn takes_new_model(&mut self) -> bool {
-        self.awaits_model && self.has_model() && {
-            self.awaits_model = false;
-            true
-        }
+        let is_new = self.awaits_model && self.has_model();
+        self.awaits_model &= !is_new;
+        is_new
     }
 
     /// "training my-tokenizer, step 120 of 4000", while it goes on.
@@ -154,6 +154,7 @@ impl TrainView {
             .file_name()
             .unwrap_or_default()
             .to_string_lossy();
+        let [done, steps] = [done, steps].map(|count| count_text(count as usize));
         Some(format!("training {name}, step {done} of {steps}"))
     }
 

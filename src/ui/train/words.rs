@@ -22,6 +22,13 @@ pub(super) fn error_text(error: &TrainError) -> String {
             "The {what} of step {step} is not finite: the run has diverged. Its last checkpoint is kept. Start again with \
              a configuration of your own in which `optimiser.learning_rate` is lower."
         ),
+        TrainError::Read { path, source } => format!(
+            "Cannot read {}: {source}. Choose one that is there and may be read.",
+            path.display()
+        ),
+        TrainError::Picture(error) => {
+            format!("{error}. Take the file out of the folder of pictures, then start again.")
+        }
         other => other.to_string(),
     }
 }
