@@ -200,6 +200,8 @@ fn end(shared: &Shared, outcome: Result<Outcome, TrainError>) {
 }
 
 fn perform(order: &Order, shared: &Shared) -> Result<Outcome, TrainError> {
+    // Threads of candle serve everything in this process, decodes too, and keep the priority of the one that starts them.
+    let _ = candle_core::utils::barrier_pool();
     stand_back();
     // Threads of the pool stand back as this one does. Pictures are read on it, and not on the pool that all share.
     let pool = ThreadPoolBuilder::new()
