@@ -155,7 +155,7 @@ fn a_run_is_started_watched_used_stopped_and_continued() {
     until(&mut window, |status| status.record.steps_saved.is_some());
     keep(&mut window, "train_running");
     window.get_by_label_contains("pictures/s");
-    window.get_by_label_contains("dB photographs");
+    window.get_by_label_contains("PSNR of photographs");
     window.get_by_label_contains("of 1\u{202f}000\u{202f}000, training");
     assert!(
         is_disabled(&window, "Folder of results"),

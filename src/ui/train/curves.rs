@@ -1,11 +1,11 @@
 //! The plots of a run: the loss by step, and figures of held-out pictures by step.
 
-use super::terms;
 use super::words::three_figures;
+use super::{fact, terms};
 use crate::trainer::{Curve, History};
 use crate::ui::glossary;
 use crate::ui::theme;
-use egui::{Color32, ComboBox, Rect, Role, Sense, TextStyle, Ui, WidgetInfo, pos2, vec2};
+use egui::{Color32, ComboBox, Sense, Ui, vec2};
 use egui_plot::{GridInput, GridMark, HoverPosition, Line, Plot, PlotPoints, Points};
 
 /// Smallest size of a value on the logarithmic axis.
@@ -208,40 +208,8 @@ fn legend_ui(ui: &mut Ui, lines: &[Drawn<'_>]) {
             continue;
         };
         let value = if line.is_turned { -last } else { last };
-        legend_entry_ui(ui, line, &three_figures(value));
+        fact::ui(ui, Some(line.colour), &line.name, &three_figures(value));
     }
-}
-
-/// One widget and not a row of them, so that it goes to the next line as a whole.
-fn legend_entry_ui(ui: &mut Ui, line: &Drawn<'_>, value: &str) {
-    const SWATCH: f32 = 2.0 * theme::GRID;
-    let font = TextStyle::Body.resolve(ui.style());
-    let palette = theme::palette(ui.visuals());
-    let texts = [(line.name.as_str(), palette.muted), (value, palette.text)].map(|(text, ink)| {
-        (
-            ui.painter().layout_no_wrap(text.to_owned(), font.clone(), ink),
-            ink,
-        )
-    });
-    let width = texts
-        .iter()
-        .map(|(text, _)| text.size().x + theme::GRID)
-        .sum::<f32>()
-        + SWATCH;
-    let (rect, response) = ui.allocate_exact_size(vec2(width, theme::ROW_HEIGHT), Sense::hover());
-    let swatch = Rect::from_center_size(
-        pos2(rect.left() + 0.5 * SWATCH, rect.center().y),
-        vec2(SWATCH, SWATCH),
-    );
-    ui.painter().rect_filled(swatch, 2, line.colour);
-    let mut x = swatch.right() + theme::GRID;
-    for (text, ink) in texts {
-        let size = text.size();
-        ui.painter()
-            .galley(pos2(x, rect.center().y - 0.5 * size.y), text, ink);
-        x += size.x + theme::GRID;
-    }
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, format!("{} {value}", line.name)));
 }
 
 fn waiting_ui(ui: &mut Ui, height: f32, text: &str) {

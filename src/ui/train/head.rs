@@ -1,12 +1,12 @@
 //! The lines above the plots: which run it is, how far, what can be done with it, its last figures.
 
-use super::{Live, terms, words};
+use super::{Live, fact, terms, words};
 use crate::trainer::{Phase, RunRecord, Status};
 use crate::ui::commands::{Command, Situation};
-use crate::ui::glossary::{self, Term};
+use crate::ui::glossary;
 use crate::ui::models_view::count_text;
 use crate::ui::theme::{self, icon};
-use egui::{Align, Button, Layout, ProgressBar, Ui};
+use egui::{Align, Button, Label, Layout, ProgressBar, Ui};
 use std::path::Path;
 
 /// Draws them; commands that were asked for are added to `commands`.
@@ -19,26 +19,27 @@ pub(super) fn ui(
     commands: &mut Vec<Command>,
 ) {
     ui.horizontal(|ui| {
-        let name = out.file_name().unwrap_or(out.as_os_str()).to_string_lossy();
-        ui.heading(name).on_hover_text(out.display().to_string());
-        ui.label(theme::muted(phase_text(record, live)));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             buttons_ui(ui, live.is_some(), now, commands);
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                let name = out.file_name().unwrap_or(out.as_os_str()).to_string_lossy();
+                ui.heading(name).on_hover_text(out.display().to_string());
+                let phase = phase_text(record, live);
+                ui.add(Label::new(theme::muted(phase.as_str())).truncate())
+                    .on_hover_text(phase);
+            });
         });
     });
     let part = record.steps_done as f32 / record.config.steps.max(1) as f32;
     ui.add(ProgressBar::new(part).desired_height(8.0))
         .accessible_name("steps of the run");
-    let row = |ui: &mut Ui, contents: &dyn Fn(&mut Ui)| {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 4.0 * theme::GRID;
-            contents(ui);
-        });
-    };
-    if let Some(live) = live {
-        row(ui, &|ui| speed_ui(ui, live.status));
-    }
-    row(ui, &|ui| figures_ui(ui, record));
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = 3.0 * theme::GRID;
+        if let Some(live) = live {
+            speed_ui(ui, live.status);
+        }
+        figures_ui(ui, record);
+    });
 }
 
 fn buttons_ui(ui: &mut Ui, is_live: bool, now: &Situation, commands: &mut Vec<Command>) {
@@ -84,49 +85,47 @@ fn phase_text(record: &RunRecord, live: Option<&Live<'_>>) -> String {
 
 fn speed_ui(ui: &mut Ui, status: &Status) {
     if let Some(rate) = status.pictures_per_second {
-        ui.label(format!("{} pictures/s", words::three_figures(rate)));
+        fact::ui(ui, None, "pictures/s", &words::three_figures(rate));
     }
     if let Some(left) = status.time_left {
-        ui.label(format!("{} left", words::time_text(left)));
+        fact::ui(ui, None, "time left", &words::time_text(left));
     }
     if status.learning_rate > 0.0 {
-        fact_ui(ui, terms::RATE, &format!("{:.1e}", status.learning_rate));
+        let rate = fact::ui(
+            ui,
+            None,
+            terms::RATE.name,
+            &format!("{:.1e}", status.learning_rate),
+        );
+        glossary::explain(rate, terms::RATE);
     }
-    if status.photographs + status.cutouts > 0 {
-        let counts = [(status.photographs, "photographs"), (status.cutouts, "cut-outs")];
-        let texts: Vec<String> = counts
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, name)| format!("{} {name}", count_text(count)))
-            .collect();
-        ui.label(theme::muted(format!("from {}", texts.join(" and "))));
+    for (count, name) in [(status.photographs, "photographs"), (status.cutouts, "cut-outs")] {
+        if count > 0 {
+            fact::ui(ui, None, name, &count_text(count));
+        }
     }
 }
 
 fn figures_ui(ui: &mut Ui, record: &RunRecord) {
     let figure = |name: &str| record.history.figure(name);
-    let psnr: Vec<String> = [
-        ("photograph_psnr_db", "photographs"),
-        ("composite_psnr_db", "composites"),
-    ]
-    .into_iter()
-    .filter_map(|(name, of)| Some(format!("{:.2} dB {of}", figure(name)?)))
-    .collect();
-    if !psnr.is_empty() {
-        fact_ui(ui, terms::PSNR, &psnr.join(", "));
+    let decibels = |name: &str| figure(name).map(|psnr| format!("{psnr:.2} dB"));
+    let facts = [
+        ("PSNR of photographs", decibels("photograph_psnr_db"), terms::PSNR),
+        ("PSNR of composites", decibels("composite_psnr_db"), terms::PSNR),
+        (
+            terms::CODEBOOK_USED.name,
+            figure("codebook_used").map(|used| format!("{:.0} %", 100.0 * used)),
+            terms::CODEBOOK_USED,
+        ),
+        (
+            terms::PERPLEXITY.name,
+            figure("perplexity").map(words::three_figures),
+            terms::PERPLEXITY,
+        ),
+    ];
+    for (name, value, term) in facts {
+        if let Some(value) = value {
+            glossary::explain(fact::ui(ui, None, name, &value), term);
+        }
     }
-    if let Some(used) = figure("codebook_used") {
-        fact_ui(ui, terms::CODEBOOK_USED, &format!("{:.0} %", 100.0 * used));
-    }
-    if let Some(perplexity) = figure("perplexity") {
-        fact_ui(ui, terms::PERPLEXITY, &words::three_figures(perplexity));
-    }
-}
-
-fn fact_ui(ui: &mut Ui, term: Term, value: &str) {
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 1.5 * theme::GRID;
-        glossary::term_label(ui, term);
-        ui.label(value);
-    });
 }

@@ -4,6 +4,7 @@ mod check;
 pub(super) mod choices;
 mod closing;
 mod curves;
+mod fact;
 mod form;
 mod head;
 mod host;
@@ -38,7 +39,7 @@ const SHOWN_PACE: Duration = Duration::from_millis(250);
 const HIDDEN_PACE: Duration = Duration::from_secs(1);
 /// The plots' part of the height that is left, and its bounds in points.
 const CURVES_SHARE: f32 = 0.36;
-const CURVES_HEIGHT: (f32, f32) = (120.0, 260.0);
+const CURVES_HEIGHT: (f32, f32) = (150.0, 260.0);
 
 /// What came back from the thread for file work.
 enum Found {
