@@ -19,6 +19,8 @@ mod comparing;
 mod fixtures;
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "window/training.rs"]
+mod training;
 
 type Window = Harness<'static, SoftscopeApp>;
 

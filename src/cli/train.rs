@@ -68,6 +68,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             trainer::Progress::Evaluated(figures) => {
                 progress.note(&words(figures));
             }
+            trainer::Progress::Saved => {}
         }
         if is_stopping.load(Ordering::Relaxed) {
             ControlFlow::Break(())

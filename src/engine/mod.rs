@@ -32,6 +32,7 @@ pub use generator_runner::{
 pub use influence::Ablation;
 pub use jobs::Jobs;
 pub use memory::default_memory_limit;
+pub(crate) use panics::contained;
 pub use protocol::{
     DecodeJob, Decoded, Encoded, EngineStatus, Event, Request, Stamp, SubjectId, Task, ViewId,
 };

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `task`; a panic in it becomes its text.
-pub(super) fn contained<T>(task: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn contained<T>(task: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(task)).map_err(|payload| text(payload.as_ref()))
 }
 

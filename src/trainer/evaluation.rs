@@ -41,6 +41,19 @@ pub struct Evaluation {
     pub latent_deviation: f64,
 }
 
+impl Evaluation {
+    /// The figures that the log keeps, under their names there.
+    pub fn named(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("photograph_psnr_db", self.photograph_psnr_db),
+            ("composite_psnr_db", self.composite_psnr_db),
+            ("perplexity", self.perplexity),
+            ("top_weight", self.top_weight),
+            ("codebook_used", self.codebook_used),
+        ]
+    }
+}
+
 /// An evaluation and pictures to look at.
 #[derive(Debug, Clone)]
 pub struct Evaluated {

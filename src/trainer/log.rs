@@ -131,3 +131,19 @@ impl Log {
         self.0.add_line(&line)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_names_every_term_and_every_figure() {
+        let terms = Terms::default().named();
+        let figures = Evaluation::default().named();
+        let names: Vec<&str> = terms.iter().chain(&figures).map(|(name, _)| *name).collect();
+        let columns: Vec<&str> = HEADER.split(',').collect();
+        assert!(names.iter().all(|name| columns.contains(name)), "{names:?}");
+        // Before them: step, pictures, seconds, rate of pictures, learning rate, norm of the gradient.
+        assert_eq!(columns.len(), 6 + names.len());
+    }
+}

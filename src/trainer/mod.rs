@@ -3,22 +3,27 @@
 //! Sits on the tokenizer, whose passes it differentiates; has threads of its own for data and for the parts of a batch.
 
 mod adversary;
+mod background;
 mod config;
 mod data;
 mod error;
 mod evaluation;
 mod generator;
+mod history;
 mod log;
 mod loss;
 mod networks;
 mod noise;
 mod optimiser;
+mod presets;
+mod record;
 mod run;
 mod start;
 mod state;
 mod values;
 mod workers;
 
+pub use background::{Order, Phase, Status, TrainingRun};
 pub use config::{
     DataConfig, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
     StartConfig, StartKind, TrainConfig, TrainedClass,
@@ -30,12 +35,15 @@ pub use generator::{
     BankConfig, GeneratorConfig, GeneratorOutcome, GeneratorProgress, GeneratorRun, GeneratorTrainConfig,
     LabelTable, PictureConfig, SheetConfig,
 };
+pub use history::{Curve, History};
 pub use loss::{
     AdversarialConfig, AdversarialForm, Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR,
     LecamAverages, Loss, LossConfig, LossWeights, Opponent, Perceptual, PerceptualConfig, Projection,
     SOFT_LOG_FLOOR, Scheduled, Terms, entropy_term, loss, reconstruction_terms,
 };
 pub use networks::{Discriminator, Norms, Sight, Statistics};
+pub use presets::{PRESETS, Preset};
+pub use record::{RunRecord, Sheet};
 pub use run::{Outcome, Progress, Run};
 
 use crate::picture::Planar;

@@ -45,8 +45,10 @@ pub enum Progress<'a> {
     },
     /// A step was done.
     Step(&'a StepReport),
-    /// Held-out pictures were measured.
+    /// Held-out pictures were measured, and their sheet is written.
     Evaluated(&'a Evaluation),
+    /// The model and the state that a run goes on from are written.
+    Saved,
 }
 
 /// How a run ended.
@@ -179,6 +181,7 @@ impl Sitting<'_> {
             }
             if is_ended || is_last || done.is_multiple_of(output.checkpoint_every) {
                 self.save(evaluation)?;
+                let _ = observer(Progress::Saved);
             }
             if is_ended {
                 break;
@@ -213,9 +216,8 @@ impl Sitting<'_> {
     fn evaluate(&self) -> Result<Evaluation, TrainError> {
         let evaluated = self.trainer.evaluate(&self.held_out)?;
         if let Some(sheet) = &evaluated.sheet {
-            let name = format!("step-{:07}.png", self.trainer.steps_done());
             let png = to_png(sheet, &[])?;
-            write_atomically(&self.run.out.join(SAMPLES_FOLDER).join(name), &png)?;
+            write_atomically(&sheet_path(self.out(), self.trainer.steps_done()), &png)?;
         }
         Ok(evaluated.figures)
     }
@@ -237,4 +239,9 @@ impl Sitting<'_> {
     fn out(&self) -> &Path {
         &self.run.out
     }
+}
+
+/// The sheet of held-out pictures after `step` steps.
+pub(super) fn sheet_path(out: &Path, step: u64) -> PathBuf {
+    out.join(SAMPLES_FOLDER).join(format!("step-{step:07}.png"))
 }

@@ -9,11 +9,16 @@ use crate::tokenizer::parameter_shapes;
 use candle_core::{Device, Tensor, Var};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 const STEP: &str = "softscope_train_step";
 const CONFIG: &str = "softscope_train_config";
 const LECAM: &str = "softscope_train_lecam";
+
+/// Bytes of a header that are read at most; the format allows no more.
+const LONGEST_HEADER: u64 = 100_000_000;
 
 /// What the file keeps of each parameter, as a prefix of its key.
 const WEIGHT: &str = "weight.";
@@ -131,6 +136,50 @@ pub(super) fn model_bytes(parameters: &[Parameter]) -> Vec<u8> {
     tensors_to_bytes(entries, &metadata)
 }
 
+/// Steps done and the configuration of a state file, from its header alone.
+///
+/// # Errors
+/// An unreadable or damaged file.
+pub(super) fn read_progress(path: &Path) -> Result<(u64, TrainConfig), TrainError> {
+    let header = read_header(path).map_err(|source| TrainError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    progress(&header).map_err(|reason| damaged(path, &reason))
+}
+
+fn read_header(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length)?;
+    let mut header = Vec::new();
+    file.take(u64::from_le_bytes(length).min(LONGEST_HEADER))
+        .read_to_end(&mut header)?;
+    Ok(header)
+}
+
+fn progress(header: &[u8]) -> Result<(u64, TrainConfig), String> {
+    let header: serde_json::Value = serde_json::from_slice(header).map_err(|error| error.to_string())?;
+    let text = |key: &str| {
+        let text = header.pointer(&format!("/__metadata__/{key}"));
+        text.and_then(serde_json::Value::as_str)
+            .ok_or_else(|| format!("`{key}` is missing"))
+    };
+    Ok((parse_step(text(STEP)?)?, TrainConfig::parse(text(CONFIG)?)?))
+}
+
+fn parse_step(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|error| format!("`{STEP}` is no number: {error}"))
+}
+
+fn damaged(path: &Path, reason: &str) -> TrainError {
+    TrainError::State {
+        path: path.to_owned(),
+        reason: format!("{reason}; the run cannot be continued from this file"),
+    }
+}
+
 /// Reads a state file.
 ///
 /// # Errors
@@ -140,10 +189,7 @@ pub(super) fn read_state<R: Record>(path: &Path) -> Result<Saved<R>, TrainError>
         path: path.to_owned(),
         source,
     })?;
-    parse(&bytes).map_err(|reason| TrainError::State {
-        path: path.to_owned(),
-        reason: format!("{reason}; the run cannot be continued from this file"),
-    })
+    parse(&bytes).map_err(|reason| damaged(path, &reason))
 }
 
 fn parse<R: Record>(bytes: &[u8]) -> Result<Saved<R>, String> {
@@ -156,9 +202,7 @@ fn parse<R: Record>(bytes: &[u8]) -> Result<Saved<R>, String> {
             .and_then(|texts| texts.get(key).cloned())
             .ok_or_else(|| format!("`{key}` is missing"))
     };
-    let step = text(STEP)?
-        .parse()
-        .map_err(|error| format!("`{STEP}` is no number: {error}"))?;
+    let step = parse_step(&text(STEP)?)?;
     let config = R::parse(&text(CONFIG)?)?;
     let mut shapes = config.shapes()?;
     for (name, tensor) in file.iter() {

@@ -69,6 +69,7 @@ impl SoftscopeApp {
             Command::ShowExplore => self.state.tab = Tab::Explore,
             Command::ShowCompare => self.state.tab = Tab::Compare,
             Command::ShowGenerate => self.state.tab = Tab::Generate,
+            Command::ShowTrain => self.state.tab = Tab::Train,
             Command::ShowModels => self.state.tab = Tab::Models,
             Command::ToggleLibrary => self.settings.shows_library = !self.settings.shows_library,
             Command::ToggleInspector => {
@@ -121,6 +122,17 @@ impl SoftscopeApp {
                 let order = self.state.generate.fill_order(self.state.selection.to_vec());
                 self.workspace.generate(&order);
             }
+            Command::AddTrainingFolder => self.ask_training(ctx, Question::TrainingFolder),
+            Command::ChooseTrainingResults => self.ask_training(ctx, Question::TrainingResults),
+            Command::ChooseTrainingConfig => self.ask_training(ctx, Question::TrainingConfig),
+            Command::StartTraining => {
+                self.state.tab = Tab::Train;
+                let places = self.workspace.places();
+                self.state.train.start(&self.settings.train, places);
+            }
+            Command::StopTraining => self.state.train.stop(),
+            Command::UseTrainedModel => self.state.train.use_model(),
+            Command::OpenTrainingFolder => self.state.train.open_folder(),
             Command::CancelTask => self.workspace.cancel(),
 
             Command::CommandPalette => self.state.palette.toggle(),
@@ -142,6 +154,12 @@ impl SoftscopeApp {
         self.state
             .dialogs
             .ask(ctx, question, &file_name, self.settings.use_system_dialogs);
+    }
+
+    /// Asks for what the view Train needs, with the view on show, where the answer can be seen.
+    fn ask_training(&mut self, ctx: &egui::Context, question: Question) {
+        self.state.tab = Tab::Train;
+        self.ask(ctx, question);
     }
 
     fn ask_export(&mut self, ctx: &egui::Context, kind: ExportKind) {
@@ -196,6 +214,8 @@ impl SoftscopeApp {
             Question::Session => self.workspace.open_session(&path),
             Question::Model | Question::ModelFolder => self.state.models_view.open(path),
             Question::GeneratorFolder => self.state.generate.open(path),
+            Question::TrainingFolder | Question::TrainingConfig => self.take_for_training(&path),
+            Question::TrainingResults => self.settings.train.out = path.display().to_string(),
             Question::SaveSession => self.workspace.save_session(&path),
             Question::Export(ExportKind::ModelSheet) => {
                 self.workspace.export_comparison(ComparisonFile::Sheet, path);

@@ -19,6 +19,7 @@ use super::settings::{STORAGE_KEY, Settings};
 use super::status_bar;
 use super::theme;
 use super::token_strip::{self, TokenStrip};
+use super::train::TrainView;
 use super::viewer::Viewer;
 use crate::document::{Import, Notice, NoticeKind, Workspace};
 use crate::engine::Task;
@@ -44,6 +45,8 @@ pub enum Tab {
     Compare,
     /// New pictures.
     Generate,
+    /// A model of one's own.
+    Train,
     /// What models there are.
     Models,
 }
@@ -59,6 +62,7 @@ pub(super) struct UiState {
     pub(super) library: Library,
     pub(super) comparison: ComparisonView,
     pub(super) generate: GenerateView,
+    pub(super) train: TrainView,
     pub(super) models_view: ModelsView,
     pub(super) palette: CommandPalette,
     pub(super) notices: Notices,
@@ -75,6 +79,7 @@ impl UiState {
     pub(super) fn viewer_on_show(&mut self) -> &mut Viewer {
         match self.tab {
             Tab::Compare => &mut self.comparison.viewer,
+            Tab::Train => self.train.viewer(),
             Tab::Explore | Tab::Generate | Tab::Models => &mut self.viewer,
         }
     }
@@ -110,6 +115,7 @@ impl SoftscopeApp {
             library: Library::new(workspace.places().sample_pictures()),
             comparison: ComparisonView::new(ctx, render_state),
             generate: GenerateView::new(ctx),
+            train: TrainView::new(ctx, render_state),
             models_view: ModelsView::new(ctx),
             palette: CommandPalette::default(),
             notices: Notices::default(),
@@ -182,7 +188,8 @@ impl SoftscopeApp {
         self.state.tab
     }
 
-    /// Blocks until nothing is outstanding, taking everything in: for tests, which must not wait by the clock.
+    /// Blocks until nothing is outstanding, taking everything in: for tests, which must not wait by the clock. A training
+    /// run goes on.
     pub fn settle(&mut self) {
         loop {
             while let Some(pasted) = self.state.clipboard.wait() {
@@ -192,6 +199,8 @@ impl SoftscopeApp {
             notices.extend(self.state.models_view.settle(&mut self.workspace));
             notices.extend(self.state.comparison.settle(&mut self.workspace));
             notices.extend(self.state.generate.settle(&mut self.workspace));
+            let choices = &mut self.settings.train;
+            notices.extend(self.state.train.settle(&mut self.workspace, choices));
             notices
                 .into_iter()
                 .for_each(|notice| self.state.notices.push(notice));
@@ -231,10 +240,13 @@ impl SoftscopeApp {
             can_generate: self.workspace.generator().is_some()
                 && self.workspace.model().is_some()
                 && self.workspace.generator_mismatch().is_none(),
+            can_train: self.state.train.can_train(),
+            is_training: self.state.train.is_training(),
+            has_trained: self.state.train.has_model(),
             tab: self.state.tab,
             mode: match self.state.tab {
                 Tab::Compare => self.state.comparison.viewer.mode,
-                Tab::Explore | Tab::Generate | Tab::Models => self.state.viewer.mode,
+                Tab::Explore | Tab::Generate | Tab::Train | Tab::Models => self.state.viewer.mode,
             },
             shows_library: self.settings.shows_library,
             shows_inspector: self.settings.shows_inspector,
@@ -272,6 +284,7 @@ impl SoftscopeApp {
         for notice in self.state.generate.update(&mut self.workspace) {
             self.state.notices.push(notice);
         }
+        self.take_training();
         for answer in self.state.dialogs.poll() {
             self.act_on(answer);
         }
@@ -303,6 +316,7 @@ impl SoftscopeApp {
             let path = file.path().to_owned();
             match self.state.tab {
                 Tab::Models => self.state.models_view.open(path),
+                Tab::Train => self.take_for_training(&path),
                 Tab::Explore | Tab::Compare | Tab::Generate => self.workspace.import(Import::Path(path)),
             }
         }
@@ -338,12 +352,14 @@ impl SoftscopeApp {
             menu::menu_bar_ui(ui, &self.workspace, &mut self.settings, &now, &mut commands);
         });
         Panel::bottom("status bar").show(ui, |ui| {
-            status_bar::status_bar_ui(ui, &self.workspace, &mut commands);
+            let training = self.state.train.progress_text();
+            status_bar::status_bar_ui(ui, &self.workspace, training.as_deref(), &mut commands);
         });
         let centre = match self.state.tab {
             Tab::Explore => self.explore_ui(ui, &now, &mut commands),
             Tab::Compare => self.compare_ui(ui, &now, &mut commands),
             Tab::Generate => self.generate_ui(ui, &now, &mut commands),
+            Tab::Train => self.train_ui(ui, &now, &mut commands),
             Tab::Models => self.models_ui(ui, &mut commands),
         };
         self.overlays_ui(&ctx, centre, &now, &mut commands);
@@ -441,6 +457,7 @@ impl SoftscopeApp {
         let corner = centre.right_bottom() - egui::vec2(12.0, 12.0);
         commands.extend(self.state.notices.ui(ctx, corner));
         self.state.help.ui(ctx);
+        self.state.train.closing_ui(ctx);
         if let Some(answer) = self.state.dialogs.ui(ctx) {
             self.act_on(answer);
         }
@@ -534,6 +551,7 @@ fn drop_target_ui(ctx: &egui::Context, tab: Tab, count: usize) {
     painter.rect_stroke(rect.shrink(16.0), 8.0, stroke, egui::StrokeKind::Inside);
     let text = match (tab, count) {
         (Tab::Models, _) => "Drop to open this model".to_owned(),
+        (Tab::Train, _) => "Drop a folder to train on its pictures".to_owned(),
         (_, 1) => "Drop to add it to the library".to_owned(),
         (_, count) => format!("Drop to add {count} files to the library"),
     };
@@ -550,6 +568,7 @@ fn drop_target_ui(ctx: &egui::Context, tab: Tab, count: usize) {
 impl eframe::App for SoftscopeApp {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         self.take_in(ctx);
+        self.keep_open_while_training(ctx);
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

@@ -68,6 +68,10 @@ enum Need {
     Generator,
     Variable,
     Fillable,
+    Idle,
+    Trainable,
+    Training,
+    Trained,
 }
 
 impl Need {
@@ -105,6 +109,16 @@ impl Need {
             Self::Variable => (now.token_count > 0, "Wait until a picture is encoded."),
             Self::Fillable if !now.can_generate => (false, NO_GENERATOR),
             Self::Fillable => (now.selected_count > 0, "Select the tokens to make anew first."),
+            Self::Idle | Self::Trainable if now.is_training => {
+                (false, "A model is being trained: stop that first.")
+            }
+            Self::Idle => (true, ""),
+            Self::Trainable => (now.can_train, "Choose what to train first, in the view Train."),
+            Self::Training => (now.is_training, "No model is being trained."),
+            Self::Trained => (
+                now.has_trained,
+                "Nothing is written yet: the first checkpoint is on its way, or no run is chosen in the view Train.",
+            ),
         };
         (!is_met).then_some(advice)
     }
@@ -139,6 +153,12 @@ pub struct Situation {
     pub has_autosave: bool,
     /// A generator is open whose tokens the loaded model decodes.
     pub can_generate: bool,
+    /// What is chosen in the view Train can be started.
+    pub can_train: bool,
+    /// A model is being trained.
+    pub is_training: bool,
+    /// The run in the view Train has written a model.
+    pub has_trained: bool,
     /// A model load, an encode, a comparison or a generation is running or waiting.
     pub is_cancellable: bool,
     /// The view on show.
@@ -235,6 +255,7 @@ commands! {
     ShowExplore: View, Nothing, "Explore", "Pictures, tokens and edits.", [ctrl(Key::F1)];
     ShowCompare: View, Nothing, "Compare", "One picture through up to four models, side by side, with their figures.", [ctrl(Key::F4)];
     ShowGenerate: View, Nothing, "Generate", "New pictures with a SiT or DiT, and pictures made anew from edited tokens.", [ctrl(Key::F3)];
+    ShowTrain: View, Nothing, "Train", "A tokenizer of your own from folders of pictures: start, watch, stop, continue, use.", [ctrl(Key::F5)];
     ShowModels: View, Nothing, "Models", "Models that are installed, and the facts of the loaded one.", [ctrl(Key::F2)];
     ToggleLibrary: View, Nothing, "Library", "Shows or hides the pictures on the left.", [ctrl(Key::B)];
     ToggleInspector: View, Nothing, "Inspector", "Shows or hides the selected token and the history on the right.", [ctrl(Key::I)];
@@ -258,6 +279,13 @@ commands! {
     Generate: Model, Generator, "Generate pictures", "Makes new pictures from noise with the settings of the view Generate. They enter the library one by one.", [ctrl(Key::G)];
     Vary: Model, Variable, "Vary active picture", "Adds noise to the edited tokens of the active picture, up to the noise level, and lets the generator take it away again.", [ctrl_shift(Key::G)];
     Fill: Model, Fillable, "Fill selected tokens", "Makes the selected tokens of the active picture anew; the others stay exactly as they are.", [ctrl_shift(Key::F)];
+    AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
+    ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
+    ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];
+    StartTraining: Model, Trainable, "Start or continue training", "Trains what is chosen in the view Train; a run that lies in the folder of results goes on.", [ctrl(Key::R)];
+    StopTraining: Model, Training, "Stop training", "Ends training after the step under way. All that was reached is kept, and it can be continued.", [ctrl_shift(Key::R)];
+    UseTrainedModel: Model, Trained, "Use trained model", "Loads the run's last checkpoint into this window; training goes on meanwhile.", [ctrl(Key::U)];
+    OpenTrainingFolder: Model, Trained, "Open folder of the run", "Shows model, log and sheets in the system's file manager.", [];
     CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models or generating.", [ctrl(Key::Period)];
 
     CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];
@@ -280,6 +308,7 @@ impl Command {
             Self::ShowExplore => now.tab == Tab::Explore,
             Self::ShowCompare => now.tab == Tab::Compare,
             Self::ShowGenerate => now.tab == Tab::Generate,
+            Self::ShowTrain => now.tab == Tab::Train,
             Self::ShowModels => now.tab == Tab::Models,
             Self::SideBySide => now.mode == CompareMode::SideBySide,
             Self::Wipe => now.mode == CompareMode::Wipe,
@@ -370,6 +399,8 @@ mod tests {
             has_removed: true,
             has_autosave: true,
             can_generate: true,
+            can_train: true,
+            has_trained: true,
             is_cancellable: true,
             ..Situation::default()
         }
@@ -394,8 +425,14 @@ mod tests {
     #[test]
     fn everything_is_enabled_when_all_is_there_and_little_when_nothing_is() {
         let nothing = Situation::default();
+        let training = Situation {
+            is_training: true,
+            ..full()
+        };
         for &command in Command::ALL {
-            assert!(command.is_enabled(&full()), "{command:?}");
+            // A run is either started or stopped.
+            let is_enabled = command.is_enabled(&full()) || command.is_enabled(&training);
+            assert!(is_enabled, "{command:?}");
             assert_eq!(command.is_enabled(&nothing), command.refusal(&nothing).is_none());
         }
         for command in [

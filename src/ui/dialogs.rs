@@ -45,6 +45,12 @@ pub(super) enum Question {
     ModelFolder,
     /// A folder with a generator.
     GeneratorFolder,
+    /// A folder of pictures to train on.
+    TrainingFolder,
+    /// A folder for what training writes.
+    TrainingResults,
+    /// A configuration of a training run.
+    TrainingConfig,
     /// Where to save the session.
     SaveSession,
     /// Where to export to.
@@ -62,6 +68,9 @@ impl Question {
             Self::Model => "Open model checkpoint",
             Self::ModelFolder => "Open model folder",
             Self::GeneratorFolder => "Open generator folder",
+            Self::TrainingFolder => "Add folder of pictures",
+            Self::TrainingResults => "Choose folder for results",
+            Self::TrainingConfig => "Choose training configuration",
             Self::SaveSession => "Save session",
             Self::Export(ExportKind::Picture) => "Export edited picture",
             Self::Export(ExportKind::Sheet) => "Export comparison sheet",
@@ -86,7 +95,8 @@ impl Question {
                 ("Checkpoints", &["safetensors", "pt", "pth", "bin"]),
                 ("All files", &["*"]),
             ],
-            Self::ModelFolder | Self::GeneratorFolder => &[],
+            Self::ModelFolder | Self::GeneratorFolder | Self::TrainingFolder | Self::TrainingResults => &[],
+            Self::TrainingConfig => &[("Configuration", &["toml"]), ("All files", &["*"])],
             Self::Export(ExportKind::Picture) => &[
                 ("PNG with recipe", &["png"]),
                 ("JPEG with recipe", &["jpg", "jpeg"]),
@@ -316,11 +326,14 @@ fn system_dialog(question: Question, proposal: &Proposal) -> PathsFuture {
                     .collect()
             })
         }
-        Question::ModelFolder | Question::GeneratorFolder => {
+        Question::ModelFolder
+        | Question::GeneratorFolder
+        | Question::TrainingFolder
+        | Question::TrainingResults => {
             let folder = dialog.pick_folder();
             Box::pin(async move { one(folder.await) })
         }
-        Question::Session | Question::Model => {
+        Question::Session | Question::Model | Question::TrainingConfig => {
             let file = dialog.pick_file();
             Box::pin(async move { one(file.await) })
         }

@@ -396,7 +396,7 @@ fn bytes_text(bytes: u64) -> String {
 }
 
 /// "12 345 678", grouped by thousands.
-fn count_text(count: usize) -> String {
+pub(super) fn count_text(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

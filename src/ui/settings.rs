@@ -1,5 +1,6 @@
 //! What the window remembers between runs.
 
+use super::train::choices::TrainChoices;
 use crate::analysis::TokenQuantity;
 
 /// The key the settings are stored under.
@@ -48,6 +49,8 @@ pub struct Settings {
     pub use_system_dialogs: bool,
     /// Most memory for the weights of models kept open, in MiB; `None`: half of the machine's.
     pub memory_limit_mib: Option<u64>,
+    /// The form of the view Train.
+    pub train: TrainChoices,
 }
 
 impl Default for Settings {
@@ -61,6 +64,7 @@ impl Default for Settings {
             interpolation_frames: 25,
             use_system_dialogs: true,
             memory_limit_mib: None,
+            train: TrainChoices::default(),
         }
     }
 }

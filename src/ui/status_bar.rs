@@ -26,13 +26,26 @@ fn freshness(workspace: &Workspace) -> Freshness {
 }
 
 /// Draws the row; commands that were asked for are added to `commands`.
-pub(super) fn status_bar_ui(ui: &mut egui::Ui, workspace: &Workspace, commands: &mut Vec<Command>) {
+/// `training` says how far a model is that is being trained.
+pub(super) fn status_bar_ui(
+    ui: &mut egui::Ui,
+    workspace: &Workspace,
+    training: Option<&str>,
+    commands: &mut Vec<Command>,
+) {
     let status = workspace.engine_status();
     ui.horizontal(|ui| {
         freshness_ui(ui, freshness(workspace));
         costs_ui(ui, workspace);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             device_ui(ui, workspace);
+            if let Some(training) = training {
+                ui.separator();
+                let link = ui.link(training).on_hover_text("Click to watch it.");
+                if link.clicked() {
+                    commands.push(Command::ShowTrain);
+                }
+            }
             task_ui(ui, workspace, &status, commands);
         });
     });

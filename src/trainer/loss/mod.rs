@@ -235,6 +235,27 @@ impl Terms {
         ]
     }
 
+    /// Every term under its name in the log, the weighted sum first.
+    pub fn named(&self) -> Vec<(&'static str, f64)> {
+        const NAMES: [&str; 14] = [
+            "loss",
+            "l1",
+            "mse",
+            "gradient_l1",
+            "entropy",
+            "kl_nats",
+            "codebook",
+            "commitment",
+            "perceptual",
+            "alignment",
+            "adversarial",
+            "discriminator",
+            "lecam",
+            "consistency",
+        ];
+        NAMES.into_iter().zip(self.all()).collect()
+    }
+
     fn all(mut self) -> [f64; 14] {
         self.all_mut().map(|value| *value)
     }

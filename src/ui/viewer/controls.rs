@@ -28,7 +28,9 @@ impl Viewer {
         let compact = row.x < COMPACT_WIDTH;
         let zoom_request = ui
             .allocate_ui_with_layout(row, Layout::left_to_right(Align::Center), |ui| {
-                self.modes_ui(ui, layers, compact);
+                if !self.is_plain {
+                    self.modes_ui(ui, layers, compact);
+                }
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     zoom_ui(ui, self.view.is_fit())
                 })

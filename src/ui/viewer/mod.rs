@@ -56,6 +56,8 @@ pub struct Viewer {
     /// A heat map over the last layer that has a picture: values 0..1 in rows from the top, as many as that picture
     /// has pixels or as any square grid has cells. A map of another size is not shown.
     pub overlay: Option<Arc<Vec<f32>>>,
+    /// Shows one picture alone: no ways to compare are offered.
+    pub is_plain: bool,
     view: geometry::View,
     /// Columns of the picture that gave the shape last; 0 before the first.
     columns: f32,
@@ -77,6 +79,7 @@ impl Default for Viewer {
         Self {
             mode: CompareMode::default(),
             overlay: None,
+            is_plain: false,
             view: geometry::View::default(),
             columns: 0.0,
             asked_zoom: None,
