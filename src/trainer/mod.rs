@@ -20,7 +20,7 @@ pub use config::{
     DataConfig, LossConfig, ModelConfig, OptimiserConfig, OptimiserKind, OutputConfig, Scheduled,
     StartConfig, TrainConfig,
 };
-pub use data::{Batch, DataFolders, Library, Loader};
+pub use data::{Batch, Composite, DataFolders, Library, Loader, Placement};
 pub use error::TrainError;
 pub use evaluation::{Evaluated, Evaluation, HeldOut};
 pub use loss::{entropy_term, reconstruction_terms};

@@ -1,10 +1,25 @@
 //! Picture number i of a run.
 
+use super::composite::Placement;
 use super::library::Library;
 use crate::picture::{Rgb8, scaled_crop};
 use crate::trainer::DataConfig;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use std::path::PathBuf;
+
+/// A cut-out over a ground, with all that is known of it.
+#[derive(Debug, Clone)]
+pub struct Composite {
+    /// The picture.
+    pub picture: Rgb8,
+    /// File of the cut-out.
+    pub cutout: PathBuf,
+    /// Where and how it lies.
+    pub placement: Placement,
+    /// Whether the ground is a colour or a gradient, not a photograph.
+    pub is_plain: bool,
+}
 
 /// Numbers of one picture.
 pub(super) struct Dice(ChaCha8Rng);
@@ -56,17 +71,48 @@ impl Library {
         self.composite(&mut Dice::of_picture(seed, index), side, config)
     }
 
+    /// The same with what is known of it; `None` of a library without cut-outs.
+    pub fn labelled_composite(
+        &self,
+        seed: u64,
+        index: u64,
+        side: usize,
+        config: &DataConfig,
+    ) -> Option<Composite> {
+        let (picture, laid) = self.compose(&mut Dice::of_picture(seed, index), side, config);
+        let (cutout, placement, is_plain) = laid?;
+        Some(Composite {
+            picture,
+            cutout: self.cutout_paths.get(cutout)?.clone(),
+            placement,
+            is_plain,
+        })
+    }
+
     fn composite(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {
+        self.compose(dice, side, config).0
+    }
+
+    /// The picture; number of the cut-out, where it lies, and whether the ground is plain.
+    fn compose(
+        &self,
+        dice: &mut Dice,
+        side: usize,
+        config: &DataConfig,
+    ) -> (Rgb8, Option<(usize, Placement, bool)>) {
         let is_plain = dice.is_below(config.plain_ground_share) || self.photographs.is_empty();
         let mut ground = if is_plain {
             plain_ground(dice, side)
         } else {
             self.photograph(dice, side, config)
         };
-        if let Some(cutout) = self.cutouts.get(dice.index(self.cutouts.len())) {
-            cutout.lay_over(&mut ground, dice, config);
-        }
-        ground
+        let index = dice.index(self.cutouts.len());
+        let laid = self.cutouts.get(index).map(|cutout| {
+            let placement = Placement::drawn(dice, f64::from(ground.width()), config);
+            cutout.lay_over(&mut ground, &placement);
+            (index, placement, is_plain)
+        });
+        (ground, laid)
     }
 
     /// A crop of random scale and place, turned over half the time (the reference's augmentation).

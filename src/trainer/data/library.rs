@@ -77,6 +77,8 @@ pub struct Library {
     pub(super) cumulative: Vec<f64>,
     /// Pictures with transparency.
     pub(super) cutouts: Vec<Cutout>,
+    /// Of each cut-out: its file.
+    pub(super) cutout_paths: Vec<PathBuf>,
 }
 
 impl Library {
@@ -101,7 +103,10 @@ impl Library {
                     library.photographs.push(photograph);
                     packages.push(package(path));
                 }
-                Kept::Cutout(cutout) => library.cutouts.push(cutout),
+                Kept::Cutout(cutout) => {
+                    library.cutouts.push(cutout);
+                    library.cutout_paths.push(path.clone());
+                }
             }
         }
         library.cumulative = cumulative_probabilities(&packages, config.package_cap);

@@ -8,5 +8,7 @@ mod draw;
 mod library;
 mod loader;
 
+pub use composite::Placement;
+pub use draw::Composite;
 pub use library::{DataFolders, Library};
 pub use loader::{Batch, Loader};
