@@ -61,6 +61,9 @@ pub(super) struct TokenMap {
     pub(super) planes: Vec<Plane>,
 }
 
+/// Colours with their meaning.
+type Legend = Vec<([u8; 3], String)>;
+
 /// What points are coloured by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColourBy {
@@ -259,7 +262,8 @@ impl TokenMap {
             .collect()
     }
 
-    fn colours(&self, by: ColourBy, shown: &[usize]) -> (Vec<[u8; 3]>, Vec<([u8; 3], String)>) {
+    /// A colour for each point shown, and what they mean.
+    fn colours(&self, by: ColourBy, shown: &[usize]) -> (Vec<[u8; 3]>, Legend) {
         let points: Vec<&Point> = shown.iter().filter_map(|index| self.points.get(*index)).collect();
         let heat = heat_colours();
         let at = |share: f64| {

@@ -43,7 +43,9 @@ pub use latents::{LatentNoise, read_latents};
 pub use model_report::ModelReport;
 pub use models::{InstalledModel, ModelKind, ModelOrigin, PICTURE_EXTENSIONS, Places, pictures_in};
 pub use recipe::{Recipe, RecipeError, embedded};
-pub use report::{Block, Line, LinePlot, Report, Section, Table, line_plot, report_html, utc_date};
+pub use report::{
+    LinePlot, PlotLine, Report, ReportBlock, ReportSection, ReportTable, line_plot, report_html, utc_date,
+};
 pub use session::{Session, SessionError, SessionModel, SessionPicture, StoredAs};
 pub use source::{SourcePicture, read_file, read_source, source_from_bytes};
 pub use subject::{Shown, Subject};

@@ -24,7 +24,7 @@ impl Runner {
         let whole = self.decode_one(&state.z, &Quiet(control))?;
         let mut alone: Vec<Planar> = Vec::with_capacity(tokens.len());
         self.without_each(state, tokens, ablation, &Quiet(control), |picture| {
-            alone.push(picture)
+            alone.push(picture);
         })?;
         let own: Vec<f64> = alone
             .iter()

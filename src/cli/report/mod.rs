@@ -9,7 +9,9 @@ use super::inputs;
 use super::labelled::Labelled;
 use super::options::FitArg;
 use super::outputs;
-use crate::document::{self, Block, Report, Section, Table, utc_date, write_folder_atomically};
+use crate::document::{
+    self, Report, ReportBlock, ReportSection, ReportTable, utc_date, write_folder_atomically,
+};
 use crate::engine::ModelInfo;
 use measured::Measured;
 use std::path::PathBuf;
@@ -50,7 +52,7 @@ struct OfModel {
     info: Arc<ModelInfo>,
     /// Names and values for the comparison.
     summary: Vec<(String, String)>,
-    sections: Vec<Section>,
+    sections: Vec<ReportSection>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
@@ -115,7 +117,7 @@ fn page(models: &[OfModel], pictures: usize, args: &Args) -> Report {
     ];
     let mut sections = vec![models_section(models)];
     for of in models {
-        sections.extend(of.sections.iter().cloned().map(|section| Section {
+        sections.extend(of.sections.iter().cloned().map(|section| ReportSection {
             title: match models {
                 [_] => section.title,
                 _ => format!("{}: {}", of.info.name, section.title),
@@ -131,7 +133,7 @@ fn page(models: &[OfModel], pictures: usize, args: &Args) -> Report {
 }
 
 /// The models' facts and figures side by side.
-fn models_section(models: &[OfModel]) -> Section {
+fn models_section(models: &[OfModel]) -> ReportSection {
     let facts = |info: &ModelInfo| -> Vec<(String, String)> {
         [
             ("Hash", info.hash.clone()),
@@ -165,7 +167,7 @@ fn models_section(models: &[OfModel]) -> Section {
             .chain(columns.iter().map(value))
             .collect()
     };
-    Section {
+    ReportSection {
         title: if models.len() > 1 {
             "Models compared"
         } else {
@@ -177,7 +179,7 @@ fn models_section(models: &[OfModel]) -> Section {
                       weights, so equal hashes mean equal figures."
                 .to_owned(),
         command: None,
-        blocks: vec![Block::Table(Table {
+        blocks: vec![ReportBlock::Table(ReportTable {
             header: std::iter::once(String::new())
                 .chain(models.iter().map(|of| of.info.name.clone()))
                 .collect(),

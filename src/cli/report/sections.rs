@@ -6,13 +6,13 @@ use crate::cli::atlas::{Atlas, SweepRow};
 use crate::cli::error::CliError;
 use crate::cli::map::TokenMap;
 use crate::cli::{probe, structure};
-use crate::document::{self, Block, Line, LinePlot, Section, Table, line_plot};
+use crate::document::{self, LinePlot, PlotLine, ReportBlock, ReportSection, ReportTable, line_plot};
 use std::path::Path;
 
 /// Rows of a table.
 const SHOWN: usize = 12;
 
-pub(super) fn of(measured: &Measured, model: &str, args: &Args) -> Result<Vec<Section>, CliError> {
+pub(super) fn of(measured: &Measured, model: &str, args: &Args) -> Result<Vec<ReportSection>, CliError> {
     let folder = &quoted(&args.folder);
     let first = &measured.first;
     let mut sections = vec![
@@ -50,7 +50,7 @@ fn texts(cells: &[&str]) -> Vec<String> {
     cells.iter().map(|cell| (*cell).to_owned()).collect()
 }
 
-fn reconstruction(measured: &Measured, folder: &str) -> Section {
+fn reconstruction(measured: &Measured, folder: &str) -> ReportSection {
     let rows = measured.reconstruction.iter().flat_map(|summary| {
         let deviation = summary.deviation.as_ref();
         let row = |name: &str, mean: f64, deviation: Option<f64>, digits: usize| {
@@ -65,24 +65,24 @@ fn reconstruction(measured: &Measured, folder: &str) -> Section {
         ]
     });
     let first = &measured.first;
-    Section {
+    ReportSection {
         title: "Reconstruction".to_owned(),
         explanation: "How near the decoded pictures are to the pictures, mean and deviation over the folder. PSNR and MSE \
                       are of 8-bit values on a 0..1 scale, SSIM has a 7 x 7 uniform window and data range 1."
             .to_owned(),
-        command: Some(format!("softscope reconstruct {} --out DIR", folder)),
+        command: Some(format!("softscope reconstruct {folder} --out DIR")),
         blocks: vec![
-            Block::Table(Table {
+            ReportBlock::Table(ReportTable {
                 header: texts(&["figure", "mean", "deviation"]),
                 rows: rows.collect(),
             }),
-            Block::Picture(first.crop.clone(), format!("{}, as the model reads it", first.name)),
-            Block::Picture(first.decoded.clone(), "and as it decodes it".to_owned()),
+            ReportBlock::Picture(first.crop.clone(), format!("{}, as the model reads it", first.name)),
+            ReportBlock::Picture(first.decoded.clone(), "and as it decodes it".to_owned()),
         ],
     }
 }
 
-fn influence(first: &First) -> Result<Section, CliError> {
+fn influence(first: &First) -> Result<ReportSection, CliError> {
     let by_gradient = first.gradient.ranking();
     let change = |token: usize| {
         by_gradient
@@ -113,7 +113,7 @@ fn influence(first: &First) -> Result<Section, CliError> {
             found.cosine
         )
     });
-    Ok(Section {
+    Ok(ReportSection {
         title: "Token to pixels".to_owned(),
         explanation: format!(
             "What {} loses without each token, in steps of 8-bit values: by ablation, the token at the data-set mean, and by \
@@ -125,16 +125,16 @@ fn influence(first: &First) -> Result<Section, CliError> {
             quoted(&first.path)
         )),
         blocks: vec![
-            Block::Table(Table {
+            ReportBlock::Table(ReportTable {
                 header: texts(&["token", "ablation", "share", "gradient", "cosine", "spread"]),
                 rows: rows.collect(),
             }),
-            Block::Text(agreement),
-            Block::Picture(
+            ReportBlock::Text(agreement),
+            ReportBlock::Picture(
                 document::influence_sheet(&first.decoded, &first.ablation)?,
                 "By ablation, all tokens on one scale".to_owned(),
             ),
-            Block::Picture(
+            ReportBlock::Picture(
                 document::influence_sheet(&first.decoded, &first.gradient)?,
                 "By the gradient".to_owned(),
             ),
@@ -142,8 +142,8 @@ fn influence(first: &First) -> Result<Section, CliError> {
     })
 }
 
-fn structure_of(first: &First) -> Result<Section, CliError> {
-    let curve = |name: &str, points: &[crate::analysis::KeptQuality]| Line {
+fn structure_of(first: &First) -> Result<ReportSection, CliError> {
+    let curve = |name: &str, points: &[crate::analysis::KeptQuality]| PlotLine {
         name: name.to_owned(),
         points: points.iter().map(|of| [of.kept as f64, of.psnr_db]).collect(),
     };
@@ -163,7 +163,7 @@ fn structure_of(first: &First) -> Result<Section, CliError> {
         lines: first
             .spectra
             .iter()
-            .map(|(token, values)| Line {
+            .map(|(token, values)| PlotLine {
                 name: format!("token {token}"),
                 points: values
                     .iter()
@@ -173,7 +173,7 @@ fn structure_of(first: &First) -> Result<Section, CliError> {
             })
             .collect(),
     });
-    Ok(Section {
+    Ok(ReportSection {
         title: "Structure".to_owned(),
         explanation: format!(
             "Which pairs of tokens change more together than the sum of both alone, how much of {} the first and the best \
@@ -184,17 +184,17 @@ fn structure_of(first: &First) -> Result<Section, CliError> {
         ),
         command: Some(format!("softscope structure {} --out DIR", quoted(&first.path))),
         blocks: vec![
-            Block::Png(
+            ReportBlock::Png(
                 structure::interactions_png(&first.interactions)?,
                 "What pairs change beyond their sum".to_owned(),
             ),
-            Block::Plot(orders),
-            Block::Plot(spectra),
+            ReportBlock::Plot(orders),
+            ReportBlock::Plot(spectra),
         ],
     })
 }
 
-fn codewords(atlas: &Atlas, folder: &str) -> Section {
+fn codewords(atlas: &Atlas, folder: &str) -> ReportSection {
     let segments = atlas.segments.iter().map(|of| {
         vec![
             of.segment.to_string(),
@@ -212,59 +212,59 @@ fn codewords(atlas: &Atlas, folder: &str) -> Section {
         ]
     });
     let mut blocks = vec![
-        Block::Table(Table {
+        ReportBlock::Table(ReportTable {
             header: texts(&["segment", "tokens", "in use", "never first", "dead"]),
             rows: segments.collect(),
         }),
-        Block::Picture(
+        ReportBlock::Picture(
             atlas.sheet.clone(),
             "Each row: the codeword alone in the token that uses it most, then the pictures that use it most"
                 .to_owned(),
         ),
-        Block::Table(Table {
+        ReportBlock::Table(ReportTable {
             header: texts(&["pair", "together", "lift"]),
             rows: pairs.collect(),
         }),
     ];
     if let Some(sweep) = &atlas.sweep {
-        blocks.push(Block::Picture(
+        blocks.push(ReportBlock::Picture(
             sweep.sheet.clone(),
             "From soft to hard".to_owned(),
         ));
-        blocks.push(Block::Table(Table {
+        blocks.push(ReportBlock::Table(ReportTable {
             header: texts(&["sharpness", "entropy nats", "PSNR dB"]),
             rows: sweep.rows.iter().map(SweepRow::cells).map(Vec::from).collect(),
         }));
     }
-    Section {
+    ReportSection {
         title: "Codewords".to_owned(),
         explanation: "How many codewords the folder uses (exp of the entropy of their mean weights), which are never the \
                       heaviest of a token or dead, and which come together more than by chance (lift above 1). A dead one \
                       never was the heaviest and has under a hundredth of an even share."
             .to_owned(),
-        command: Some(format!("softscope atlas {} --out DIR", folder)),
+        command: Some(format!("softscope atlas {folder} --out DIR")),
         blocks,
     }
 }
 
-fn map_of(map: &TokenMap, folder: &str) -> Result<Section, CliError> {
-    let mut blocks: Vec<Block> = map.notes().into_iter().map(Block::Text).collect();
+fn map_of(map: &TokenMap, folder: &str) -> Result<ReportSection, CliError> {
+    let mut blocks: Vec<ReportBlock> = map.notes().into_iter().map(ReportBlock::Text).collect();
     blocks.extend(
         map.sheets()?
             .into_iter()
-            .map(|(name, sheet)| Block::Picture(sheet, name)),
+            .map(|(name, sheet)| ReportBlock::Picture(sheet, name)),
     );
-    Ok(Section {
+    Ok(ReportSection {
         title: "Token map".to_owned(),
         explanation: "All tokens of the folder in the plane, before (h) and after (z) the quantiser, by principal components \
                       and by t-SNE. Distances far apart mean little in t-SNE; neighbours do."
             .to_owned(),
-        command: Some(format!("softscope map {} --out DIR", folder)),
+        command: Some(format!("softscope map {folder} --out DIR")),
         blocks,
     })
 }
 
-fn directions(measured: &Measured, folder: &str) -> Option<Section> {
+fn directions(measured: &Measured, folder: &str) -> Option<ReportSection> {
     let components = measured.components.as_ref()?;
     let mut together = 0.0;
     let points = components.shares.iter().enumerate().map(|(index, share)| {
@@ -275,52 +275,52 @@ fn directions(measured: &Measured, folder: &str) -> Option<Section> {
         title: "Variance of the tokens along their principal components".to_owned(),
         across: "components".to_owned(),
         up: "% of the variance, together".to_owned(),
-        lines: vec![Line {
+        lines: vec![PlotLine {
             name: "all tokens of a picture".to_owned(),
             points: points.collect(),
         }],
     });
-    Some(Section {
+    Some(ReportSection {
         title: "Directions".to_owned(),
         explanation: "Along how few directions the pictures of the folder differ most. Each can be saved and used in a recipe, \
                       where an amount of 1 is one standard deviation."
             .to_owned(),
-        command: Some(format!("softscope directions {} --pca {} --out DIR", folder, components.shares.len())),
-        blocks: vec![Block::Plot(plot)],
+        command: Some(format!("softscope directions {folder} --pca {} --out DIR", components.shares.len())),
+        blocks: vec![ReportBlock::Plot(plot)],
     })
 }
 
-fn probes(report: &probe::Report, folder: &str) -> Result<Section, CliError> {
-    let mut blocks: Vec<Block> = report.left_out.iter().cloned().map(Block::Text).collect();
+fn probes(report: &probe::Report, folder: &str) -> Result<ReportSection, CliError> {
+    let mut blocks: Vec<ReportBlock> = report.left_out.iter().cloned().map(ReportBlock::Text).collect();
     if !report.found.is_empty() {
-        blocks.push(Block::Table(Table {
+        blocks.push(ReportBlock::Table(ReportTable {
             header: texts(&probe::COLUMNS),
             rows: report.found.iter().map(probe::row).collect(),
         }));
     }
     for found in &report.found {
-        blocks.push(Block::Png(
+        blocks.push(ReportBlock::Png(
             probe::heat_map(found)?,
             format!("{}, token by token", found.factor()),
         ));
     }
-    Ok(Section {
+    Ok(ReportSection {
         title: "Probes".to_owned(),
         explanation: "How well a linear probe reads the labels (sub-folders) off the tokens, on pictures it did not learn from, \
                       with Wilson's interval of 95 %. Chance is always naming the most frequent label."
             .to_owned(),
-        command: Some(format!("softscope probe {} --out DIR", folder)),
+        command: Some(format!("softscope probe {folder} --out DIR")),
         blocks,
     })
 }
 
-fn paint(painted: &Painted, first: &First) -> Section {
+fn paint(painted: &Painted, first: &First) -> ReportSection {
     let row = |name: &str, figures: Option<crate::engine::PaintFigures>| {
         let text = |value: Option<f64>| value.map_or_else(String::new, |value| format!("{value:.2}"));
         let (region, rest) = (figures.map(|of| of.region), figures.map(|of| of.rest));
         vec![name.to_owned(), text(region), text(rest)]
     };
-    Section {
+    ReportSection {
         title: "Painting".to_owned(),
         explanation: format!(
             "The tokens of {} were moved until its middle, half as wide and high, looks like the second picture's and the \
@@ -333,15 +333,27 @@ fn paint(painted: &Painted, first: &First) -> Section {
             quoted(&painted.path)
         )),
         blocks: vec![
-            Block::Table(Table {
+            ReportBlock::Table(ReportTable {
                 header: texts(&["", "region", "rest"]),
                 rows: vec![row("before", painted.before), row("after", painted.after)],
             }),
-            Block::Picture(
+            ReportBlock::Picture(
                 painted.target.clone(),
                 "What the middle is to look like".to_owned(),
             ),
-            Block::Picture(painted.picture.clone(), "After".to_owned()),
+            ReportBlock::Picture(painted.picture.clone(), "After".to_owned()),
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        assert_eq!(quoted(Path::new("a/b-1.png")), "a/b-1.png");
+        assert_eq!(quoted(Path::new("my pictures")), "'my pictures'");
+        assert_eq!(quoted(Path::new("it's")), "'it'\\''s'");
     }
 }

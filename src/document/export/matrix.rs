@@ -11,6 +11,9 @@ const NAMES: u32 = 120;
 const CELL_RANGE: (u32, u32) = (6, 24);
 /// About how many pixels the cells may take.
 const SHEET: u32 = 900;
+/// Up to so many columns are wide enough for their names.
+const NAMED_COLUMNS: u32 = 12;
+const NAMED_WIDTH: u32 = 72;
 
 /// Figures by row and column, as colours.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +45,14 @@ pub fn matrix_sheet(sheet: &MatrixSheet<'_>) -> Result<Rgb8, DocumentError> {
         )));
     }
     let side = (SHEET / rows.max(columns).max(1)).clamp(CELL_RANGE.0, CELL_RANGE.1);
+    let across = if columns <= NAMED_COLUMNS {
+        NAMED_WIDTH
+    } else {
+        side
+    };
     let font = font()?;
     let (left, top) = (GAP + NAMES, GAP + 3 * LINE);
-    let width = (left + columns * side + GAP).max(480);
+    let width = (left + columns * across + GAP).max(640);
     let mut canvas = Canvas::new(width, top + rows * side + 2 * GAP, GROUND);
     let mut write = |line: &str, size: f32, colour, x: u32, y: u32, room: u32| {
         let line = shortened(&font, line, size, room as f32);
@@ -61,12 +69,12 @@ pub fn matrix_sheet(sheet: &MatrixSheet<'_>) -> Result<Rgb8, DocumentError> {
     let legend = format!("dark {darkest:.3}, bright {brightest:.3} {}", sheet.unit);
     write(&legend, TEXT_SIZE, FAINT, GAP, GAP + LINE, width - 2 * GAP);
     // As many names as have room.
-    let every = |size: u32| size.div_ceil(side).max(1) as usize;
-    for (index, name) in sheet.columns.iter().enumerate().step_by(every(40)) {
-        let x = left + index as u32 * side;
-        write(name, TEXT_SIZE, FAINT, x, GAP + 2 * LINE, 38);
+    let every = |room: u32, cell: u32| room.div_ceil(cell).max(1) as usize;
+    for (index, name) in sheet.columns.iter().enumerate().step_by(every(40, across)) {
+        let x = left + index as u32 * across;
+        write(name, TEXT_SIZE, FAINT, x, GAP + 2 * LINE, across.max(40) - 4);
     }
-    for (index, name) in sheet.rows.iter().enumerate().step_by(every(16)) {
+    for (index, name) in sheet.rows.iter().enumerate().step_by(every(16, side)) {
         write(name, TEXT_SIZE, INK, GAP, top + index as u32 * side, NAMES - 4);
     }
     let colours = heat_colours();
@@ -82,7 +90,7 @@ pub fn matrix_sheet(sheet: &MatrixSheet<'_>) -> Result<Rgb8, DocumentError> {
         let colour = colours.get(usize::from(level)).copied().unwrap_or_default();
         let (row, column) = (index as u32 / columns.max(1), index as u32 % columns.max(1));
         let cell = Rgb8::filled(1, 1, colour);
-        canvas.draw(&cell, left + column * side, top + row * side, side, side);
+        canvas.draw(&cell, left + column * across, top + row * side, across, side);
     }
     canvas.into_picture()
 }
@@ -107,7 +115,10 @@ mod tests {
         let colours = heat_colours();
         let cell = |row: u32, column: u32| {
             picture
-                .pixel(GAP + NAMES + 24 * column + 5, GAP + 3 * LINE + 24 * row + 5)
+                .pixel(
+                    GAP + NAMES + NAMED_WIDTH * column + 5,
+                    GAP + 3 * LINE + 24 * row + 5,
+                )
                 .unwrap()
         };
         assert_eq!(

@@ -5,5 +5,5 @@ mod page;
 mod plot;
 
 pub use date::utc_date;
-pub use page::{Block, Report, Section, Table, report_html};
-pub use plot::{Line, LinePlot, line_plot};
+pub use page::{Report, ReportBlock, ReportSection, ReportTable, report_html};
+pub use plot::{LinePlot, PlotLine, line_plot};

@@ -9,12 +9,12 @@ pub struct Report {
     /// Under the title: names and values.
     pub facts: Vec<(String, String)>,
     /// Parts in order.
-    pub sections: Vec<Section>,
+    pub sections: Vec<ReportSection>,
 }
 
 /// A part of a page.
 #[derive(Debug, Clone)]
-pub struct Section {
+pub struct ReportSection {
     /// Its heading.
     pub title: String,
     /// What is shown and how to read it.
@@ -22,16 +22,16 @@ pub struct Section {
     /// The command that gives the same figures.
     pub command: Option<String>,
     /// What is shown.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<ReportBlock>,
 }
 
 /// Something shown.
 #[derive(Debug, Clone)]
-pub enum Block {
+pub enum ReportBlock {
     /// Words.
     Text(String),
     /// Figures.
-    Table(Table),
+    Table(ReportTable),
     /// A picture with a line under it.
     Picture(Rgb8, String),
     /// A picture as PNG bytes with a line under it.
@@ -42,7 +42,7 @@ pub enum Block {
 
 /// Rows under a header.
 #[derive(Debug, Clone, Default)]
-pub struct Table {
+pub struct ReportTable {
     /// Names of the columns.
     pub header: Vec<String>,
     /// Cells, row by row.
@@ -88,13 +88,13 @@ pub fn report_html(report: &Report) -> Result<String, DocumentError> {
     Ok(page)
 }
 
-fn push_block(page: &mut String, block: &Block) -> Result<(), DocumentError> {
+fn push_block(page: &mut String, block: &ReportBlock) -> Result<(), DocumentError> {
     match block {
-        Block::Text(text) => page.push_str(&format!("<p>{}</p>\n", escaped(text))),
-        Block::Table(table) => push_table(page, table),
-        Block::Picture(picture, caption) => push_figure(page, &picture::to_png(picture, &[])?, caption),
-        Block::Png(bytes, caption) => push_figure(page, bytes, caption),
-        Block::Plot(svg) => page.push_str(&format!("<figure>{svg}</figure>\n")),
+        ReportBlock::Text(text) => page.push_str(&format!("<p>{}</p>\n", escaped(text))),
+        ReportBlock::Table(table) => push_table(page, table),
+        ReportBlock::Picture(picture, caption) => push_figure(page, &picture::to_png(picture, &[])?, caption),
+        ReportBlock::Png(bytes, caption) => push_figure(page, bytes, caption),
+        ReportBlock::Plot(svg) => page.push_str(&format!("<figure>{svg}</figure>\n")),
     }
     Ok(())
 }
@@ -107,7 +107,7 @@ fn push_figure(page: &mut String, png: &[u8], caption: &str) {
     ));
 }
 
-fn push_table(page: &mut String, table: &Table) {
+fn push_table(page: &mut String, table: &ReportTable) {
     let row = |cells: &[String], tag: &str| -> String {
         let cells = cells
             .iter()
@@ -140,13 +140,13 @@ mod tests {
         let report = Report {
             title: "<script>".to_owned(),
             facts: vec![("a&b".to_owned(), "\"c\"".to_owned())],
-            sections: vec![Section {
+            sections: vec![ReportSection {
                 title: "One".to_owned(),
                 explanation: "What it is.".to_owned(),
                 command: Some("softscope report <folder>".to_owned()),
                 blocks: vec![
-                    Block::Picture(picture.clone(), "two by two".to_owned()),
-                    Block::Table(Table {
+                    ReportBlock::Picture(picture.clone(), "two by two".to_owned()),
+                    ReportBlock::Table(ReportTable {
                         header: vec!["x".to_owned()],
                         rows: vec![vec!["<1".to_owned()]],
                     }),

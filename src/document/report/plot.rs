@@ -10,7 +10,7 @@ const TICKS: usize = 5;
 
 /// A named line.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub struct PlotLine {
     /// What it is.
     pub name: String,
     /// Its points; what is not finite is left out.
@@ -27,7 +27,7 @@ pub struct LinePlot {
     /// Name of the vertical axis.
     pub up: String,
     /// The lines.
-    pub lines: Vec<Line>,
+    pub lines: Vec<PlotLine>,
 }
 
 /// The plot as SVG, each line in a colour of its own, with a legend.
@@ -152,7 +152,7 @@ mod tests {
             title: "a & b".to_owned(),
             across: "kept".to_owned(),
             up: "dB".to_owned(),
-            lines: vec![Line {
+            lines: vec![PlotLine {
                 name: "one".to_owned(),
                 points: vec![[0.0, 10.0], [1.0, f64::INFINITY], [2.0, 30.0]],
             }],
