@@ -41,6 +41,16 @@ pub fn heat_colours() -> [[u8; 3]; 256] {
     std::array::from_fn(|index| heat_colour(index as f64 / 255.0))
 }
 
+/// Colours that are told apart: equal lightness, hues a golden angle apart, in the same space.
+pub fn category_colours(count: usize) -> Vec<[u8; 3]> {
+    const GOLDEN_ANGLE_DEGREES: f64 = 137.507_764;
+    let colour = |index: usize| {
+        let hue = (30.0 + GOLDEN_ANGLE_DEGREES * index as f64).to_radians();
+        oklab_to_srgb(0.62, 0.13 * hue.cos(), 0.13 * hue.sin())
+    };
+    (0..count).map(colour).collect()
+}
+
 /// `level` 0..1.
 fn heat_colour(level: f64) -> [u8; 3] {
     let lightness = 0.12 + 0.84 * level;

@@ -1,5 +1,7 @@
 //! What each token does to the picture.
 
+use crate::picture::Mask;
+
 const CHANNELS: usize = 3;
 
 /// What every token adds to a picture: the decode of all tokens minus the decode without that token, before clamping.
@@ -32,7 +34,7 @@ pub struct TokenInfluence {
 }
 
 /// Steps of 8-bit values in one unit of a network's output.
-const STEPS: f64 = 127.5;
+pub(crate) const STEPS: f64 = 127.5;
 
 impl InfluenceMaps {
     /// `signed` holds `[L, 3, H, W]`; `None` where its length is not a multiple of a picture's.
@@ -76,12 +78,22 @@ impl InfluenceMaps {
 
     /// Every token's figures, the most influential first.
     pub fn ranking(&self) -> Vec<TokenInfluence> {
+        self.weighted_ranking(&vec![1.0; self.width * self.height])
+    }
+
+    /// The same over the pixels of a mask alone, each counting with its weight; `None` for a mask of another size.
+    pub fn ranking_within(&self, mask: &Mask) -> Option<Vec<TokenInfluence>> {
+        let fits = (mask.width() as usize, mask.height() as usize) == (self.width, self.height);
+        fits.then(|| self.weighted_ranking(mask.weights()))
+    }
+
+    fn weighted_ranking(&self, weights: &[f32]) -> Vec<TokenInfluence> {
         let pixels = self.width * self.height;
         let mut ranking: Vec<TokenInfluence> = self
             .signed
             .chunks_exact(CHANNELS * pixels)
             .enumerate()
-            .map(|(token, signed)| self.figures(token, magnitude(signed, pixels)))
+            .map(|(token, signed)| self.figures(token, magnitude(signed, pixels), weights))
             .collect();
         let sum: f64 = ranking.iter().map(|token| token.mean_change).sum();
         for token in &mut ranking {
@@ -92,16 +104,24 @@ impl InfluenceMaps {
     }
 
     /// All but the share.
-    fn figures(&self, token: usize, magnitude: impl Iterator<Item = f32>) -> TokenInfluence {
-        let [mut sum, mut squares, mut largest, mut across, mut down] = [0.0_f64; 5];
-        for (index, value) in magnitude.map(f64::from).enumerate() {
-            sum += value;
-            squares += value * value;
-            largest = largest.max(value);
-            across += value * ((index % self.width) as f64 + 0.5);
-            down += value * ((index / self.width) as f64 + 0.5);
+    fn figures(&self, token: usize, magnitude: impl Iterator<Item = f32>, weights: &[f32]) -> TokenInfluence {
+        let [
+            mut sum,
+            mut squares,
+            mut largest,
+            mut across,
+            mut down,
+            mut pixels,
+        ] = [0.0_f64; 6];
+        for (index, (value, weight)) in magnitude.zip(weights).enumerate() {
+            let (value, weight) = (f64::from(value), f64::from(*weight));
+            pixels += weight;
+            sum += weight * value;
+            squares += weight * value * value;
+            largest = largest.max(if weight > 0.0 { value } else { 0.0 });
+            across += weight * value * ((index % self.width) as f64 + 0.5);
+            down += weight * value * ((index / self.width) as f64 + 0.5);
         }
-        let pixels = (self.width * self.height) as f64;
         let over = |numerator: f64, denominator: f64, otherwise: f64| {
             if denominator > 0.0 {
                 numerator / denominator
@@ -111,7 +131,7 @@ impl InfluenceMaps {
         };
         TokenInfluence {
             token,
-            mean_change: STEPS * sum / pixels,
+            mean_change: over(STEPS * sum, pixels, 0.0),
             share: 0.0,
             largest_change: STEPS * largest,
             centre_x: over(across, sum, self.width as f64 / 2.0),
@@ -159,6 +179,24 @@ mod tests {
         assert_eq!((spot.centre_x, spot.centre_y), (1.5, 1.5));
         assert_eq!((even.centre_x.round(), even.centre_y.round()), (2.0, 1.0));
         assert!((even.share + spot.share - 1.0).abs() < 1e-12 && (even.share - 0.8).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_mask_counts_its_own_pixels_alone() {
+        let mut weights = vec![0.0; 8];
+        weights[5] = 1.0;
+        weights[6] = 0.5;
+        let mask = Mask::new(4, 2, weights).unwrap();
+        let ranking = maps().ranking_within(&mask).unwrap();
+        assert_eq!([ranking[0].token, ranking[1].token], [0, 1]);
+        assert!((ranking[0].mean_change - 0.4 / 1.5 * STEPS).abs() < 1e-4);
+        assert!((ranking[1].mean_change - 0.2 * STEPS).abs() < 1e-4);
+        assert!((ranking[1].centre_x - (1.5 + 0.5 * 2.5) / 1.5).abs() < 1e-6);
+        assert!(
+            maps()
+                .ranking_within(&Mask::new(2, 4, vec![1.0; 8]).unwrap())
+                .is_none()
+        );
     }
 
     #[test]

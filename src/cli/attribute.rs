@@ -3,13 +3,15 @@
 use super::context::{Context, model_json};
 use super::error::CliError;
 use super::inputs;
-use super::options::FitArg;
+use super::options::{AblationArgs, FitArg};
 use super::outputs;
+use super::progress::Progress;
 use super::table::Table;
-use crate::analysis::{InfluenceMaps, TokenInfluence};
+use crate::analysis::{Agreement, InfluenceMaps, TokenInfluence, agreement};
 use crate::document::{self, TensorData, TensorEntry, write_folder_atomically};
-use crate::engine::Ablation;
-use crate::picture;
+use crate::engine::Runner;
+use crate::latent::LatentState;
+use crate::picture::{self, Mask, Rgb8};
 use clap::ValueEnum;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,98 +21,210 @@ pub(super) struct Args {
     /// A picture, or tokens (.safetensors with `z`)
     #[arg(value_name = "IN")]
     input: PathBuf,
-    /// Folder for influence.safetensors, influence.png and influence.csv
+    /// Folder for influence.safetensors, influence.png, influence.csv and, by the gradient, gradient.png
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// What takes the place of each token in turn
-    #[arg(long, value_enum, default_value_t = Instead::Mean)]
-    ablation: Instead,
-    /// Strength of `--ablation noise`, in units of the latent's deviation
-    #[arg(long, value_name = "S", default_value_t = 1.0)]
-    sigma: f32,
-    /// Seed of `--ablation noise`
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// How influence is measured
+    #[arg(long, value_enum, default_value_t = By::Ablation)]
+    by: By,
+    /// Rank the tokens by what they do under a brush: a picture, painted white on black or opaque on transparent, that
+    /// is fitted as the input is
+    #[arg(long, value_name = "PNG")]
+    mask: Option<PathBuf>,
+    /// Backward passes behind the sensitivity of the brush; its error falls with their square root
+    #[arg(long, value_name = "N", default_value_t = 16, requires = "mask")]
+    probes: usize,
+    #[command(flatten)]
+    ablation: AblationArgs,
     /// How a picture becomes the model's square
     #[arg(long, value_enum, default_value_t = FitArg::Crop)]
     fit: FitArg,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Instead {
-    /// The data-set mean of the latent
-    Mean,
-    /// Zero
-    Zero,
-    /// The token with Gaussian noise on it
-    Noise,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    /// The decode with the token minus the decode without it
+    Ablation,
+    /// The same were the decoder linear around the tokens
+    Gradient,
+    /// Both, and how far they agree
+    Both,
+}
+
+/// What was measured of one picture.
+struct Measured {
+    /// By the first of the ways asked for.
+    maps: InfluenceMaps,
+    /// By the gradient, where both were asked for.
+    gradient: Option<(InfluenceMaps, Agreement)>,
+    /// L values; with a mask.
+    sensitivity: Option<Vec<f64>>,
+    ranking: Vec<TokenInfluence>,
+    gradient_ranking: Option<Vec<TokenInfluence>>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let (file, _) = inputs::split_number(&args.input);
-    outputs::guard(&args.out, &[&file])?;
-    let ablation = match args.ablation {
-        Instead::Mean => Ablation::Mean,
-        Instead::Zero => Ablation::Zero,
-        Instead::Noise => Ablation::Noise {
-            sigma: args.sigma,
-            seed: args.seed,
-        },
-    };
+    let mut sources = vec![file.as_path()];
+    sources.extend(args.mask.as_deref());
+    outputs::guard(&args.out, &sources)?;
     let runner = context.open_model()?;
-    let progress = context.progress("Leaving out one token after the other");
+    let mask = args
+        .mask
+        .as_deref()
+        .map(|path| inputs::read_mask(path, inputs::side(runner.info()), args.fit.into()))
+        .transpose()?;
+    let progress = context.progress("Measuring one token after the other");
     let state = inputs::read_state(&runner, &args.input, args.fit.into(), &progress)?;
     let decoded = runner.decode(&[&state.z], &progress)?;
     let decoded = decoded.first().ok_or(CliError::Nothing)?.to_rgb8();
-    let maps = runner.influence(&state, ablation, &progress)?;
+    let measured = measure(&runner, &state, args, mask.as_ref(), &progress)?;
     drop(progress);
 
-    let ranking = maps.ranking();
-    let files = [
-        (
-            "influence.safetensors".to_owned(),
-            tensors(&maps, &runner.info().hash),
-        ),
-        (
-            "influence.png".to_owned(),
-            picture::to_png(&document::influence_sheet(&decoded, &maps)?, &[])?,
-        ),
-        ("influence.csv".to_owned(), csv(&ranking).into_bytes()),
-    ];
+    let files = files(&measured, &decoded, &runner.info().hash)?;
     write_folder_atomically(&args.out, &files)?;
-    context.note(&format!(
-        "Wrote {}: influence.safetensors, influence.png, influence.csv",
-        args.out.display()
-    ));
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    context.note(&format!("Wrote {}: {}", args.out.display(), names.join(", ")));
+    let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
     let json = serde_json::json!({
         "command": "attribute",
         "model": model_json(runner.info()),
         "input": args.input,
         "out": args.out,
-        "ablation": args.ablation.to_possible_value().map(|value| value.get_name().to_owned()),
-        "tokens": ranking,
+        "by": name(args.by.to_possible_value()),
+        "mask": args.mask,
+        "ablation": args.ablation.name(),
+        "tokens": measured.ranking,
+        "gradient": measured.gradient_ranking,
+        "agreement": measured.gradient.as_ref().map(|(_, agreement)| agreement),
+        "sensitivity": measured.sensitivity,
     });
-    context.results(&text(&ranking), &json)
+    context.results(&text(&measured), &json)
 }
 
-/// `influence` f32 `[L,H,W]` and `signed` f32 `[L,3,H,W]`.
-fn tensors(maps: &InfluenceMaps, model: &str) -> Vec<u8> {
-    let (count, height, width) = (maps.token_count(), maps.height(), maps.width());
-    let magnitudes = maps.magnitudes();
-    let entries = vec![
-        TensorEntry {
-            key: "influence",
-            shape: vec![count, height, width],
-            data: TensorData::F32(&magnitudes),
-        },
-        TensorEntry {
-            key: "signed",
-            shape: vec![count, 3, height, width],
-            data: TensorData::F32(maps.signed()),
-        },
+fn measure(
+    runner: &Runner,
+    state: &LatentState,
+    args: &Args,
+    mask: Option<&Mask>,
+    progress: &Progress,
+) -> Result<Measured, CliError> {
+    let ablation = args.ablation.ablation();
+    let passes = 1 + usize::from(args.by == By::Both);
+    progress.enter(0, 1, passes);
+    let maps = match args.by {
+        By::Ablation | By::Both => runner.influence(state, ablation, progress)?,
+        By::Gradient => runner.influence_by_gradient(state, ablation, progress)?,
+    };
+    let gradient = if args.by == By::Both {
+        progress.enter(1, 1, passes);
+        let gradient = runner.influence_by_gradient(state, ablation, progress)?;
+        agreement(&gradient, &maps).map(|agreement| (gradient, agreement))
+    } else {
+        None
+    };
+    let sensitivity = mask
+        .map(|mask| runner.brush_sensitivity(&state.z, mask, args.probes, args.ablation.seed, progress))
+        .transpose()?;
+    let ranking = |maps: &InfluenceMaps| match mask {
+        Some(mask) => maps.ranking_within(mask).unwrap_or_default(),
+        None => maps.ranking(),
+    };
+    Ok(Measured {
+        ranking: ranking(&maps),
+        gradient_ranking: gradient.as_ref().map(|(maps, _)| ranking(maps)),
+        maps,
+        gradient,
+        sensitivity,
+    })
+}
+
+fn files(measured: &Measured, decoded: &Rgb8, model: &str) -> Result<Vec<(String, Vec<u8>)>, CliError> {
+    let sheet = |maps: &InfluenceMaps| -> Result<Vec<u8>, CliError> {
+        Ok(picture::to_png(&document::influence_sheet(decoded, maps)?, &[])?)
+    };
+    let mut files = vec![
+        ("influence.safetensors".to_owned(), tensors(measured, model)),
+        ("influence.png".to_owned(), sheet(&measured.maps)?),
+        ("influence.csv".to_owned(), csv(measured).into_bytes()),
     ];
+    if let Some((gradient, _)) = &measured.gradient {
+        files.push(("gradient.png".to_owned(), sheet(gradient)?));
+    }
+    Ok(files)
+}
+
+/// `influence` f32 `[L,H,W]` and `signed` f32 `[L,3,H,W]`; with both ways also `gradient_influence` and
+/// `gradient_signed`.
+fn tensors(measured: &Measured, model: &str) -> Vec<u8> {
+    let maps = &measured.maps;
+    let (count, height, width) = (maps.token_count(), maps.height(), maps.width());
+    let entry = |key, signed: bool, data| TensorEntry {
+        key,
+        shape: if signed {
+            vec![count, 3, height, width]
+        } else {
+            vec![count, height, width]
+        },
+        data: TensorData::F32(data),
+    };
+    let magnitudes = maps.magnitudes();
+    let mut entries = vec![
+        entry("influence", false, &magnitudes),
+        entry("signed", true, maps.signed()),
+    ];
+    let of_gradient = measured
+        .gradient
+        .as_ref()
+        .map(|(maps, _)| (maps, maps.magnitudes()));
+    if let Some((maps, magnitudes)) = &of_gradient {
+        entries.push(entry("gradient_influence", false, magnitudes));
+        entries.push(entry("gradient_signed", true, maps.signed()));
+    }
     let metadata = BTreeMap::from([("model".to_owned(), model.to_owned())]);
     document::tensors_to_bytes(entries, &metadata)
+}
+
+impl Measured {
+    /// Figures beyond the ranking of the maps, with their names; one for each of the tokens.
+    fn more(&self) -> Vec<(&'static str, Vec<f64>)> {
+        let count = self.maps.token_count();
+        let mut more = Vec::new();
+        if let Some(ranking) = &self.gradient_ranking {
+            more.push((
+                "gradient_change",
+                by_token(
+                    count,
+                    ranking.iter().map(|token| (token.token, token.mean_change)),
+                ),
+            ));
+        }
+        if let Some((_, agreement)) = &self.gradient {
+            let tokens = agreement.tokens.iter();
+            more.push((
+                "cosine",
+                by_token(count, tokens.clone().map(|token| (token.token, token.cosine))),
+            ));
+            more.push((
+                "factor",
+                by_token(count, tokens.map(|token| (token.token, token.factor))),
+            ));
+        }
+        if let Some(sensitivity) = &self.sensitivity {
+            more.push(("sensitivity", sensitivity.clone()));
+        }
+        more
+    }
+}
+
+fn by_token(count: usize, figures: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
+    let mut of_token = vec![0.0; count];
+    for (token, figure) in figures {
+        if let Some(slot) = of_token.get_mut(token) {
+            *slot = figure;
+        }
+    }
+    of_token
 }
 
 const COLUMNS: [&str; 8] = [
@@ -124,11 +238,16 @@ const COLUMNS: [&str; 8] = [
     "spread",
 ];
 
-fn csv(ranking: &[TokenInfluence]) -> String {
-    let mut text = COLUMNS.join(",") + "\n";
-    for (rank, token) in ranking.iter().enumerate() {
+fn csv(measured: &Measured) -> String {
+    let more = measured.more();
+    let columns: Vec<&str> = COLUMNS
+        .into_iter()
+        .chain(more.iter().map(|(name, _)| *name))
+        .collect();
+    let mut text = columns.join(",") + "\n";
+    for (rank, token) in measured.ranking.iter().enumerate() {
         text.push_str(&format!(
-            "{},{},{},{},{},{},{},{}\n",
+            "{},{},{},{},{},{},{},{}",
             rank + 1,
             token.token,
             token.mean_change,
@@ -138,23 +257,24 @@ fn csv(ranking: &[TokenInfluence]) -> String {
             token.centre_y,
             token.spread
         ));
+        for figure in more.iter().filter_map(|(_, figures)| figures.get(token.token)) {
+            text.push_str(&format!(",{figure}"));
+        }
+        text.push('\n');
     }
     text
 }
 
-fn text(ranking: &[TokenInfluence]) -> String {
-    let mut table = Table::new(&[
-        "rank",
-        "token",
-        "mean change",
-        "share",
-        "largest",
-        "centre x",
-        "centre y",
-        "spread",
-    ]);
-    for (rank, token) in ranking.iter().enumerate() {
-        table.push(vec![
+fn text(measured: &Measured) -> String {
+    let more = measured.more();
+    let header: Vec<String> = COLUMNS
+        .into_iter()
+        .chain(more.iter().map(|(name, _)| *name))
+        .map(|name| name.replace('_', " "))
+        .collect();
+    let mut table = Table::new(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    for (rank, token) in measured.ranking.iter().enumerate() {
+        let mut row = vec![
             (rank + 1).to_string(),
             token.token.to_string(),
             format!("{:.3}", token.mean_change),
@@ -163,11 +283,31 @@ fn text(ranking: &[TokenInfluence]) -> String {
             format!("{:.1}", token.centre_x),
             format!("{:.1}", token.centre_y),
             format!("{:.2}", token.spread),
-        ]);
+        ];
+        let figures = more.iter().filter_map(|(_, figures)| figures.get(token.token));
+        row.extend(figures.map(|figure| format!("{figure:.3}")));
+        table.push(row);
     }
-    format!(
+    let mut text = format!(
         "{}\nchange: |decode of all tokens - decode without the token|, channels averaged, in steps of 8-bit values, before \
          clamping; centre in pixels; spread 1 is even, near 0 a spot\n",
         table.render()
-    )
+    );
+    if let Some((_, agreement)) = &measured.gradient {
+        let rank = agreement
+            .rank_correlation
+            .map_or_else(|| "none".to_owned(), |value| format!("{value:.3}"));
+        text.push_str(&format!(
+            "gradient change: the same were the decoder linear. Agreement over all maps: cosine {:.3}, rank correlation of the \
+             tokens {rank}; factor: what the gradient's map is to be multiplied by\n",
+            agreement.cosine
+        ));
+    }
+    if measured.sensitivity.is_some() {
+        text.push_str(
+            "Figures are over the pixels of the mask. sensitivity: root mean square change there for a random move of the \
+             token by one latent deviation in every value, to first order\n",
+        );
+    }
+    text
 }

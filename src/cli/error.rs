@@ -44,6 +44,20 @@ pub(crate) enum CliError {
     NotAFolder(PathBuf),
     #[error("{} holds no pictures (png, jpg, jpeg, webp, gif, bmp, tif, tiff)", .0.display())]
     EmptyFolder(PathBuf),
+    #[error("{}: line {line} {what}", .path.display())]
+    LabelTable {
+        path: PathBuf,
+        line: usize,
+        what: String,
+    },
+    #[error("{} holds no pictures with transparency to lay over a ground", .0.display())]
+    NoCutouts(PathBuf),
+    #[error("{0}")]
+    TooFewPictures(String),
+    #[error("the model {model} is {class}: it has no codewords; choose a SoftVQ or VQ model with --model")]
+    NoCodebook { model: String, class: String },
+    #[error("{} marks no pixel: paint white on black, or opaque on transparent", .0.display())]
+    EmptyMask(PathBuf),
     #[error("{} is an input; choose another --out, inputs are never overwritten", .0.display())]
     WouldOverwriteInput(PathBuf),
     #[error("{} and {} would both become {}; rename one or give them to two runs", .first.display(), .second.display(), .output.display())]

@@ -6,7 +6,7 @@ use super::progress::Progress;
 use crate::document::{self, DocumentError, GenerationRecord, TokenFile, TokenFileError};
 use crate::engine::{ModelInfo, Runner};
 use crate::latent::{LatentState, Tokens};
-use crate::picture::{self, Fit, Planar, Rgb8};
+use crate::picture::{self, Fit, Mask, Planar, Rgb8};
 use std::path::{Path, PathBuf};
 
 /// One picture of a command, read when its turn comes.
@@ -41,6 +41,22 @@ impl PictureInput {
             path,
             source: Source::File,
         }
+    }
+
+    /// A picture that is no file, at the model's size.
+    pub(crate) fn given(name: &str, values: Planar) -> Self {
+        let path = PathBuf::from(name);
+        Self {
+            name: name.to_owned(),
+            stem: stem(&path),
+            path,
+            source: Source::Values(values),
+        }
+    }
+
+    /// The model's square of this picture in bytes.
+    pub(crate) fn crop(&self, info: &ModelInfo, fit: Fit) -> Result<Rgb8, CliError> {
+        Ok(self.prepare(info, fit)?.crop)
     }
 
     /// The model's square of this picture.
@@ -302,6 +318,34 @@ pub(crate) fn read_generated(
     }
     let generation = generations.into_iter().nth(index).flatten();
     Ok((states.swap_remove(index), generation))
+}
+
+/// The tokens of one input and, where it is a picture, the model's square of it.
+pub(crate) fn read_with_crop(
+    runner: &Runner,
+    input: &Path,
+    fit: Fit,
+    progress: &Progress,
+) -> Result<(LatentState, Option<Rgb8>), CliError> {
+    let (file, _) = split_number(input);
+    if document::is_tensor_file(&file) || file.is_dir() {
+        return Ok((read_state(runner, input, fit, progress)?, None));
+    }
+    if !file.exists() {
+        return Err(CliError::Missing(file));
+    }
+    let crop = picture::fit(&picture::open(&file)?, side(runner.info()), fit);
+    Ok((encode_crop(runner, &crop, progress)?, Some(crop)))
+}
+
+/// A painted mask at the model's size; refuses one that counts no pixel.
+pub(crate) fn read_mask(path: &Path, side: u32, fit: Fit) -> Result<Mask, CliError> {
+    let mask = Mask::fitted(&picture::open_rgba(path)?, side, fit);
+    if mask.area() > 0.0 {
+        Ok(mask)
+    } else {
+        Err(CliError::EmptyMask(path.to_path_buf()))
+    }
 }
 
 /// The tokens of the model's square of one picture.

@@ -3,11 +3,13 @@
 //! Results go to stdout (a table, or one JSON object with `--json`); progress and notes go to stderr. The exit code is 0
 //! when done, 2 for wrong usage, 1 for anything else, with one message on stderr.
 
+mod atlas;
 mod attribute;
 mod bench;
 mod compare;
 mod context;
 mod decode;
+mod directions;
 mod edit;
 mod encode;
 mod error;
@@ -15,12 +17,18 @@ mod generate;
 mod inputs;
 mod inspect;
 mod interpolate;
+mod labelled;
+mod map;
 mod metrics;
 mod models;
 mod options;
 mod outputs;
+mod paint;
+mod probe;
 mod progress;
 mod reconstruct;
+mod report;
+mod structure;
 mod table;
 mod train;
 mod transfer_bar;
@@ -73,6 +81,20 @@ enum Command {
     Generate(generate::Args),
     /// What every token does to the picture: influence maps, ranked
     Attribute(attribute::Args),
+    /// How a picture is made up of its tokens: pairs, orders, directions
+    Structure(structure::Args),
+    /// What can be read off the tokens by a line: linear probes against labels
+    Probe(probe::Args),
+    /// Directions in the latent: between two kinds of pictures, or principal components
+    Directions(directions::Args),
+    /// What codewords a folder of pictures is made of: usage, dead ones, pairs, those that use each most
+    Atlas(atlas::Args),
+    /// All tokens of a folder of pictures in the plane, before and after the quantiser
+    Map(map::Args),
+    /// Move tokens until a region of the picture looks as painted and the rest stays
+    Paint(paint::Args),
+    /// One page with all of this for a model and a folder
+    Report(report::Args),
     /// How fast models are here: time and rate of each stage, latency of a drag
     Bench(bench::Args),
     /// Train a tokenizer on folders of pictures
@@ -151,6 +173,13 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Compare(args) => compare::run(&context, &args),
         Command::Generate(args) => generate::run(&context, &args),
         Command::Attribute(args) => attribute::run(&context, &args),
+        Command::Structure(args) => structure::run(&context, &args),
+        Command::Probe(args) => probe::run(&context, &args),
+        Command::Directions(args) => directions::run(&context, &args),
+        Command::Atlas(args) => atlas::run(&context, &args),
+        Command::Map(args) => map::run(&context, &args),
+        Command::Paint(args) => paint::run(&context, &args),
+        Command::Report(args) => report::run(&context, &args),
         Command::Bench(args) => bench::run(&context, &args),
         Command::Train(args) => train::run(&context, &args),
         Command::Models(args) => models::run(&context, &args),

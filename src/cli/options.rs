@@ -1,6 +1,6 @@
 //! Options that several commands share, and how their values are written on the command line.
 
-use crate::engine::{DeviceChoice, Precision, RunOptions};
+use crate::engine::{Ablation, DeviceChoice, Precision, RunOptions};
 use crate::latent::BlendMode;
 use crate::picture::Fit;
 use clap::ValueEnum;
@@ -130,6 +130,52 @@ impl From<FitArg> for Fit {
             FitArg::Crop => Fit::Crop,
             FitArg::Stretch => Fit::Stretch,
             FitArg::Pad => Fit::Pad,
+        }
+    }
+}
+
+/// What takes the place of a token.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct AblationArgs {
+    /// What takes the place of each token in turn
+    #[arg(long, value_enum, default_value_t = AblationArg::Mean)]
+    ablation: AblationArg,
+    /// Strength of `--ablation noise`, in units of the latent's deviation
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
+    sigma: f32,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum AblationArg {
+    /// The data-set mean of the latent
+    Mean,
+    /// Zero
+    Zero,
+    /// The token with Gaussian noise on it
+    Noise,
+}
+
+impl AblationArgs {
+    pub(crate) fn ablation(&self) -> Ablation {
+        match self.ablation {
+            AblationArg::Mean => Ablation::Mean,
+            AblationArg::Zero => Ablation::Zero,
+            AblationArg::Noise => Ablation::Noise {
+                sigma: self.sigma,
+                seed: self.seed,
+            },
+        }
+    }
+
+    /// As written on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.ablation {
+            AblationArg::Mean => "mean",
+            AblationArg::Zero => "zero",
+            AblationArg::Noise => "noise",
         }
     }
 }

@@ -6,6 +6,7 @@ mod atomic;
 mod autosave;
 mod class_names;
 mod comparison;
+mod directions;
 mod error;
 mod export;
 mod extension;
@@ -15,6 +16,7 @@ mod latents;
 mod model_report;
 mod models;
 mod recipe;
+mod report;
 mod session;
 mod source;
 mod subject;
@@ -29,12 +31,13 @@ pub use class_names::{class_name, class_of};
 pub use comparison::{
     ComparedFacts, ComparisonFailure, ComparisonRow, comparison_csv, comparison_summaries, csv_field,
 };
+pub use directions::direction_json;
 pub use error::DocumentError;
 pub use export::{
-    AnimationFormat, EditedFormat, EditedPicture, Export, ExportedFiles, JPEG_QUALITY, ModelSheet,
-    ModelSheetCell, ModelSheetRow, RECIPE_KEYWORD, SOURCE_KEYWORD, SheetPictures, animation_bytes,
-    comparison_sheet, edited_bytes, edited_jpeg, edited_png, influence_sheet, interpolation_edits,
-    model_sheet,
+    AnimationFormat, EditedFormat, EditedPicture, Export, ExportedFiles, JPEG_QUALITY, MatrixSheet,
+    ModelSheet, ModelSheetCell, ModelSheetRow, RECIPE_KEYWORD, SOURCE_KEYWORD, ScatterSheet, SheetPictures,
+    animation_bytes, comparison_sheet, contact_sheet, edited_bytes, edited_jpeg, edited_png, influence_sheet,
+    interpolation_edits, matrix_sheet, model_sheet, scatter_sheet,
 };
 pub use generation::{GENERATION_KEYWORD, GenerationRecord, StartRecord};
 pub use history::History;
@@ -42,6 +45,9 @@ pub use latents::{LatentNoise, read_latents};
 pub use model_report::ModelReport;
 pub use models::{InstalledModel, ModelKind, ModelOrigin, PICTURE_EXTENSIONS, Places, pictures_in};
 pub use recipe::{Recipe, RecipeError, embedded};
+pub use report::{
+    LinePlot, PlotLine, Report, ReportBlock, ReportSection, ReportTable, line_plot, report_html, utc_date,
+};
 pub use session::{Session, SessionError, SessionModel, SessionPicture, StoredAs};
 pub use source::{SourcePicture, read_file, read_source, source_from_bytes};
 pub use subject::{Shown, Subject};

@@ -1,3 +1,4 @@
+use super::directions::is_plain_name;
 use super::{DocumentError, Places};
 use crate::latent::{DirectionSource, Edit, TokenSource, Tokens};
 use serde::{Deserialize, Serialize};
@@ -184,7 +185,7 @@ fn read_direction(name: &str, path: &Path) -> Result<Vec<Vec<f32>>, DocumentErro
         reason,
     };
     // The name becomes a file name, so it may not lead elsewhere.
-    if name.is_empty() || Path::new(name).components().count() != 1 || name.starts_with('.') {
+    if !is_plain_name(name) {
         return Err(wrong("the name must be a plain file name".to_owned()));
     }
     let text = std::fs::read_to_string(path).map_err(|error| {

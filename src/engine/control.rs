@@ -36,6 +36,29 @@ impl Control for Part<'_> {
     }
 }
 
+/// A batch of many: `done` of `all` items are behind, `more` are in it.
+pub(super) struct Batched<'a>(Part<'a>);
+
+impl<'a> Batched<'a> {
+    pub(super) fn new(whole: &'a dyn Control, done: usize, more: usize, all: usize) -> Self {
+        let share = |items: usize| items as f32 / all.max(1) as f32;
+        Self(Part {
+            whole,
+            from: share(done),
+            to: share(done + more),
+        })
+    }
+}
+
+impl Control for Batched<'_> {
+    fn progress(&self, fraction: f32) {
+        self.0.progress(fraction);
+    }
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
 /// Carries a [`Control`] through a pass of the tokenizer: every stage moves the progress and is a point to stop at.
 pub(super) struct ControlHook<'a> {
     control: &'a dyn Control,

@@ -2,6 +2,7 @@
 //! line uses it as it is); [`Engine`] is a worker thread around one, with stamped requests of which only the newest of
 //! a view counts; [`Jobs`] runs file work off the caller's thread.
 
+mod brush;
 mod compare;
 mod control;
 mod device;
@@ -10,14 +11,18 @@ mod error;
 mod generate;
 mod generator_runner;
 mod influence;
+mod jacobian;
 mod jobs;
 mod memory;
+mod paint;
 mod panics;
 mod perform;
 mod protocol;
 mod queue;
 mod runner;
 mod shelf;
+mod structure;
+mod sweep;
 mod threads;
 mod worker;
 
@@ -32,11 +37,13 @@ pub use generator_runner::{
 pub use influence::Ablation;
 pub use jobs::Jobs;
 pub use memory::default_memory_limit;
+pub use paint::{NearHull, PaintFigures, PaintJob, PaintTokens, Painting};
 pub(crate) use panics::contained;
 pub use protocol::{
     DecodeJob, Decoded, Encoded, EngineStatus, Event, Request, Stamp, SubjectId, Task, ViewId,
 };
 pub use runner::{ModelInfo, RunOptions, Runner};
 pub use shelf::{Eviction, EvictionReason};
+pub use sweep::{Sharpness, SweepStep};
 pub use threads::expected_threads;
 pub use worker::Engine;

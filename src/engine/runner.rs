@@ -197,7 +197,7 @@ fn encoder_stages(args: &ModelArgs) -> usize {
 }
 
 /// How often a decoder pass calls its hook: post-quantisation, sequence, blocks, norm, image tokens.
-fn decoder_stages(args: &ModelArgs) -> usize {
+pub(super) fn decoder_stages(args: &ModelArgs) -> usize {
     args.decoder_size().map_or(0, |size| size.depth) + 4
 }
 
@@ -214,7 +214,7 @@ fn check_picture(picture: &Planar, side: usize) -> Result<(), EngineError> {
     })
 }
 
-fn check_tokens(tokens: &Tokens, space: &LatentSpace) -> Result<(), EngineError> {
+pub(super) fn check_tokens(tokens: &Tokens, space: &LatentSpace) -> Result<(), EngineError> {
     let fits = tokens.count == space.token_count && tokens.dim == space.dim;
     if fits && tokens.values.len() == tokens.count * tokens.dim {
         return Ok(());
@@ -311,7 +311,7 @@ fn codewords(indices: &Tensor) -> Result<Vec<Option<Assignment>>, EngineError> {
 }
 
 /// [L, D] as plain rows.
-fn tokens(tensor: &Tensor) -> Result<Tokens, EngineError> {
+pub(super) fn tokens(tensor: &Tensor) -> Result<Tokens, EngineError> {
     let (count, dim) = tensor.dims2()?;
     Ok(Tokens {
         count,
@@ -321,7 +321,7 @@ fn tokens(tensor: &Tensor) -> Result<Tokens, EngineError> {
 }
 
 /// Splits pixels [B, 3, H, W] into B pictures.
-fn planars(pixels: &Tensor) -> Result<Vec<Planar>, EngineError> {
+pub(super) fn planars(pixels: &Tensor) -> Result<Vec<Planar>, EngineError> {
     let (batch, channels, height, width) = pixels.dims4()?;
     let values = host(pixels)?.flatten_all()?.to_vec1::<f32>()?;
     let side = |length: usize| {
@@ -340,7 +340,7 @@ fn planars(pixels: &Tensor) -> Result<Vec<Planar>, EngineError> {
 }
 
 /// f32 on the CPU, wherever it was computed.
-fn host(tensor: &Tensor) -> Result<Tensor, EngineError> {
+pub(super) fn host(tensor: &Tensor) -> Result<Tensor, EngineError> {
     Ok(tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?)
 }
 

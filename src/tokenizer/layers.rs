@@ -1,5 +1,6 @@
 //! Linear layers, norms and softmax, in a packed form for speed or as they come for training.
 
+use super::fixed_product::FixedProduct;
 use super::fused;
 use super::source::Source;
 use super::{Math, TokenizerError};
@@ -192,7 +193,7 @@ impl Linear {
         let mut dims = x.dims().to_vec();
         let inputs = dims.pop().unwrap_or_default();
         let rows: usize = dims.iter().product();
-        let y = self.product(&x.reshape((rows, inputs))?)?;
+        let y = self.product(&x.reshape((rows, inputs))?, math)?;
         dims.push(y.dim(D::Minus1)?);
         if has_fused_operations(&y, math) {
             // The product is new and nobody else's, so it may be changed in place.
@@ -219,7 +220,11 @@ impl Linear {
         })
     }
 
-    fn product(&self, x: &Tensor) -> Result<Tensor, TokenizerError> {
+    fn product(&self, x: &Tensor, math: Math) -> Result<Tensor, TokenizerError> {
+        let is_fixed = math == Math::Differentiable && self.form == Form::Packed;
+        if is_fixed && self.weight.dtype() == DType::F32 && self.weight.device().is_cpu() {
+            return Ok(x.contiguous()?.apply_op1(FixedProduct(self.weight.clone()))?);
+        }
         let weight = match self.form {
             Form::Packed => self.weight.clone(),
             Form::AsGiven => self.weight.t()?,

@@ -12,6 +12,7 @@ mod decoder;
 mod encoder;
 mod error;
 mod files;
+mod fixed_product;
 pub(crate) mod fused;
 mod gaussian;
 mod head;

@@ -28,7 +28,7 @@ pub use config::{
     DataConfig, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
     StartConfig, StartKind, TrainConfig, TrainedClass,
 };
-pub use data::{Batch, DataFolders, Library, Loader};
+pub use data::{Batch, Composite, DataFolders, Library, Loader, Placement};
 pub use error::TrainError;
 pub use evaluation::{Evaluated, Evaluation, HeldOut};
 pub use generator::{

@@ -15,4 +15,5 @@ mod errors;
 mod fixtures;
 mod generating;
 mod goldens;
+mod meaning;
 mod support;

@@ -37,3 +37,33 @@ fn a_file_that_is_no_picture_is_named() {
     let error = DataFolders::find(&[folder.path().join("nowhere")], 0.0).unwrap_err();
     assert!(error.to_string().contains("nowhere"), "{error}");
 }
+
+#[test]
+fn what_is_known_of_a_composite_is_what_it_shows() {
+    let folder = pictures();
+    let found = DataFolders::find(&[folder.path().to_owned()], 0.0).unwrap();
+    let config = DataConfig::default();
+    let library = Library::read(&found.train, 64, &config).unwrap();
+    let (mut plain, mut sizes) = (0, Vec::new());
+    for index in 0..40 {
+        let known = library.labelled_composite(7, index, 64, &config).unwrap();
+        assert_eq!(known.picture, library.composite_picture(7, index, 64, &config));
+        let [x, y] = known.placement.centre.map(|share| (64.0 * share) as u32);
+        let number: u8 = known.cutout.file_stem().unwrap().to_str().unwrap()["cutout".len()..]
+            .parse()
+            .unwrap();
+        let [red, green, _] = known.picture.pixel(x.min(63), y.min(63)).unwrap();
+        assert!(
+            red.abs_diff(200) <= 3 && green.abs_diff(30 * number) <= 3,
+            "picture {index}: {red} {green}"
+        );
+        plain += usize::from(known.is_plain);
+        sizes.push(known.placement.size);
+    }
+    assert!((1..40).contains(&plain), "both kinds of ground");
+    let [smallest, largest] = config.cutout_size;
+    assert!(sizes.iter().all(|size| (smallest..=largest).contains(size)));
+    let opaque = Library::read(&found.train[8..9], 64, &config).unwrap();
+    assert_eq!((opaque.cutout_count(), opaque.photograph_count()), (0, 1));
+    assert!(opaque.labelled_composite(7, 0, 64, &config).is_none());
+}

@@ -1,13 +1,8 @@
-use super::canvas::{Canvas, GROUND, INK, Text, font, shortened};
+use super::contact::contact_sheet;
 use crate::analysis::{InfluenceMaps, heat_colours};
 use crate::document::DocumentError;
 use crate::picture::Rgb8;
 
-/// Least width of a cell: room for its caption.
-const CELL: u32 = 128;
-const GAP: u32 = 8;
-const LINE: u32 = 18;
-const TEXT_SIZE: f32 = 14.0;
 /// Cells in a row.
 const COLUMNS: u32 = 8;
 
@@ -37,7 +32,7 @@ pub fn influence_sheet(decoded: &Rgb8, maps: &InfluenceMaps) -> Result<Rgb8, Doc
     let cells = picture
         .chain(cells)
         .collect::<Result<Vec<(Rgb8, String)>, DocumentError>>()?;
-    draw(&cells)
+    contact_sheet(&cells, COLUMNS)
 }
 
 fn heat_map(maps: &InfluenceMaps, values: &[f32], largest: f32) -> Result<Rgb8, DocumentError> {
@@ -51,34 +46,9 @@ fn heat_map(maps: &InfluenceMaps, values: &[f32], largest: f32) -> Result<Rgb8, 
     Ok(Rgb8::new(maps.width() as u32, maps.height() as u32, data)?)
 }
 
-fn draw(cells: &[(Rgb8, String)]) -> Result<Rgb8, DocumentError> {
-    let (side, tall) = cells
-        .first()
-        .map_or((1, 1), |(picture, _)| (picture.width(), picture.height()));
-    let scale = CELL.div_ceil(side.max(1));
-    let (width, height) = (side * scale, tall * scale);
-    let rows = (cells.len() as u32).div_ceil(COLUMNS);
-    let (across, down) = (width + GAP, height + LINE + GAP);
-    let mut canvas = Canvas::new(GAP + COLUMNS * across, GAP + rows * down, GROUND);
-    let font = font()?;
-    for (index, (picture, caption)) in (0_u32..).zip(cells) {
-        let left = GAP + index % COLUMNS * across;
-        let top = GAP + index / COLUMNS * down;
-        canvas.draw(picture, left, top, width, height);
-        let line = shortened(&font, caption, TEXT_SIZE, width as f32);
-        let text = Text {
-            font: &font,
-            line: &line,
-            size: TEXT_SIZE,
-            colour: INK,
-        };
-        canvas.text(&text, left, top + height);
-    }
-    canvas.into_picture()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::contact::{CELL, GAP};
     use super::*;
 
     #[test]

@@ -3,13 +3,19 @@
 
 mod animation;
 mod canvas;
+mod contact;
 mod influence;
+mod matrix;
 mod model_sheet;
+mod scatter;
 mod sheet;
 
 pub use animation::{AnimationFormat, ExportedFiles, animation_bytes, interpolation_edits};
+pub use contact::contact_sheet;
 pub use influence::influence_sheet;
+pub use matrix::{MatrixSheet, matrix_sheet};
 pub use model_sheet::{ModelSheet, ModelSheetCell, ModelSheetRow, model_sheet};
+pub use scatter::{ScatterSheet, scatter_sheet};
 pub use sheet::{SheetPictures, comparison_sheet};
 
 use super::extension::lower_extension;

@@ -76,6 +76,38 @@ impl Level {
     }
 }
 
+/// Where and how a cut-out lies.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    /// Longer side of the cut-out as a share of the picture's side.
+    pub size: f64,
+    /// How far it is turned, clockwise.
+    pub angle_radians: f64,
+    /// Its centre from the left and from the top, as shares of the picture's side.
+    pub centre: [f64; 2],
+    /// Whether its left is its right.
+    pub is_flipped: bool,
+}
+
+impl Placement {
+    /// A random size, angle and place, turned over half the time; most of the cut-out stays inside. In pixels of a
+    /// picture of `side`, so that the same draws give the same picture.
+    pub(super) fn drawn(dice: &mut Dice, side: f64, config: &DataConfig) -> Self {
+        let [smallest, largest] = config.cutout_size;
+        let size = side * dice.between(smallest, largest);
+        let turn = config.cutout_turn_degrees.to_radians();
+        let angle_radians = dice.between(-turn, turn);
+        let room = (side - size).max(0.0) / 2.0 + 0.05 * side;
+        let centre = [0, 1].map(|_| side / 2.0 + dice.between(-room, room));
+        Self {
+            size: size / side,
+            angle_radians,
+            centre: centre.map(|place| place / side),
+            is_flipped: dice.is_below(0.5),
+        }
+    }
+}
+
 impl Cutout {
     pub(super) fn new(picture: &Rgba8) -> Self {
         let pixels = picture
@@ -100,16 +132,12 @@ impl Cutout {
         Self { levels }
     }
 
-    /// At a random size, angle and place, turned over half the time; most of it stays inside.
-    pub(super) fn lay_over(&self, ground: &mut Rgb8, dice: &mut Dice, config: &DataConfig) {
+    /// Lays the cut-out over a ground as large as the placement's shares are of.
+    pub(super) fn lay_over(&self, ground: &mut Rgb8, placement: &Placement) {
         let side = f64::from(ground.width());
-        let [smallest, largest] = config.cutout_size;
-        let size = side * dice.between(smallest, largest);
-        let turn = config.cutout_turn_degrees.to_radians();
-        let angle = dice.between(-turn, turn);
-        let room = (side - size).max(0.0) / 2.0 + 0.05 * side;
-        let centre = [0, 1].map(|_| side / 2.0 + dice.between(-room, room));
-        let is_flipped = dice.is_below(0.5);
+        let size = side * placement.size;
+        let angle = placement.angle_radians;
+        let centre = placement.centre.map(|share| side * share);
 
         // The level whose pixels are nearest above the size wanted.
         let level = self
@@ -121,7 +149,7 @@ impl Cutout {
         let Some(level) = level else { return };
         let scale = level.width.max(level.height) as f64 / size;
         let (sine, cosine) = angle.sin_cos();
-        let mirror = if is_flipped { -1.0 } else { 1.0 };
+        let mirror = if placement.is_flipped { -1.0 } else { 1.0 };
         let width = ground.width() as usize;
         for (index, pixel) in ground.pixels_mut().iter_mut().enumerate() {
             let x = (index % width) as f64 + 0.5 - centre[0];

@@ -1,11 +1,26 @@
 //! Picture number i of a run.
 
+use super::composite::Placement;
 use super::library::{Item, Library};
 use crate::picture::{Rgb8, scaled_crop};
 use crate::trainer::DataConfig;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
+use std::path::PathBuf;
+
+/// A cut-out over a ground, with all that is known of it.
+#[derive(Debug, Clone)]
+pub struct Composite {
+    /// The picture.
+    pub picture: Rgb8,
+    /// File of the cut-out.
+    pub cutout: PathBuf,
+    /// Where and how it lies.
+    pub placement: Placement,
+    /// Whether the ground is a colour or a gradient, not a photograph.
+    pub is_plain: bool,
+}
 
 /// Numbers of one picture.
 pub(in crate::trainer) struct Dice(ChaCha8Rng);
@@ -73,30 +88,71 @@ impl Library {
         match item {
             Item::Photograph(index) => self.crop(index, dice, side, config),
             Item::Cutout(index) => {
-                let mut ground = self.ground(dice, side, config);
-                if let Some(cutout) = self.cutouts.get(index) {
-                    cutout.lay_over(&mut ground, dice, config);
-                }
+                let (mut ground, _) = self.ground(dice, side, config);
+                self.lay_over(index, &mut ground, dice, config);
                 ground
             }
         }
     }
 
-    fn ground(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {
-        let is_plain = dice.is_below(config.plain_ground_share) || self.photographs.is_empty();
-        if is_plain {
-            plain_ground(dice, side)
-        } else {
-            self.photograph(dice, side, config)
-        }
+    /// The same as [`Self::composite_picture`] with what is known of it; `None` of a library without cut-outs.
+    pub fn labelled_composite(
+        &self,
+        seed: u64,
+        index: u64,
+        side: usize,
+        config: &DataConfig,
+    ) -> Option<Composite> {
+        let (picture, laid) = self.compose(&mut Dice::of_picture(seed, index), side, config);
+        let (cutout, placement, is_plain) = laid?;
+        Some(Composite {
+            picture,
+            cutout: self.file_of(Item::Cutout(cutout))?.to_owned(),
+            placement,
+            is_plain,
+        })
     }
 
     fn composite(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {
-        let mut ground = self.ground(dice, side, config);
-        if let Some(cutout) = self.cutouts.get(dice.index(self.cutouts.len())) {
-            cutout.lay_over(&mut ground, dice, config);
-        }
-        ground
+        self.compose(dice, side, config).0
+    }
+
+    /// The picture; number of the cut-out, where it lies, and whether the ground is plain.
+    fn compose(
+        &self,
+        dice: &mut Dice,
+        side: usize,
+        config: &DataConfig,
+    ) -> (Rgb8, Option<(usize, Placement, bool)>) {
+        let (mut ground, is_plain) = self.ground(dice, side, config);
+        let index = dice.index(self.cutouts.len());
+        let placement = self.lay_over(index, &mut ground, dice, config);
+        (ground, placement.map(|placement| (index, placement, is_plain)))
+    }
+
+    /// Lays a cut-out where the next draws have it.
+    fn lay_over(
+        &self,
+        index: usize,
+        ground: &mut Rgb8,
+        dice: &mut Dice,
+        config: &DataConfig,
+    ) -> Option<Placement> {
+        let cutout = self.cutouts.get(index)?;
+        let placement = Placement::drawn(dice, f64::from(ground.width()), config);
+        cutout.lay_over(ground, &placement);
+        Some(placement)
+    }
+
+    /// What a cut-out is laid over, and whether that is plain.
+    fn ground(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> (Rgb8, bool) {
+        let is_plain = dice.is_below(config.plain_ground_share) || self.photographs.is_empty();
+        let ground = if is_plain {
+            plain_ground(dice, side)
+        } else {
+            self.photograph(dice, side, config)
+        };
+        (ground, is_plain)
     }
 
     fn photograph(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> Rgb8 {

@@ -158,6 +158,13 @@ impl Library {
         self.files.iter().map(|(item, path)| (*item, path.as_path()))
     }
 
+    /// The file that a picture came from.
+    pub(super) fn file_of(&self, wanted: Item) -> Option<&Path> {
+        self.items()
+            .find(|(item, _)| *item == wanted)
+            .map(|(_, path)| path)
+    }
+
     /// Number of opaque pictures.
     pub fn photograph_count(&self) -> usize {
         self.photographs.len()

@@ -8,6 +8,8 @@ mod draw;
 mod library;
 mod loader;
 
+pub use composite::Placement;
+pub use draw::Composite;
 pub(super) use draw::Dice;
 pub(super) use library::Item;
 pub use library::{DataFolders, Library};
