@@ -1,20 +1,28 @@
-"""Pictures a second of a training step in PyTorch, for `softscope train` to be held against.
+"""How fast `softscope train` is beside PyTorch: pictures a second of both, alternately, in one run.
 
-The same network (SoftVQ, 128 px, patch 16, 32 tokens of 32, 1024 codewords, two ViTs of width 192 and depth 6), the same
-batch, loss and optimiser in f32, on random pictures. Run it between two runs of `softscope train`, on a machine that
-does nothing else:
+The same network (SoftVQ, 128 px, patch 16, 32 tokens of 64, 1024 codewords, two ViTs of width 192 and depth 6), the same
+batch, loss and optimiser in f32 on the same number of threads; PyTorch on random pictures that lie ready, Softscope with
+its own pictures, decoded, cropped and composed as it goes. On a machine that does nothing else:
 
-    python benches/train_pytorch.py --threads 2 --steps 20
+    cargo build --release
+    python benches/train_pytorch.py --softscope target/release/softscope --data PHOTOS EMOJI --threads 2
+
+Without `--softscope` only PyTorch is measured.
 """
 
 import argparse
+import csv
+import statistics
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-SIDE, PATCH, TOKENS, CHANNELS, CODEWORDS = 128, 16, 32, 32, 1024
+SIDE, PATCH, TOKENS, CHANNELS, CODEWORDS = 128, 16, 32, 64, 1024
 WIDTH, DEPTH, HEADS, TAU = 192, 6, 3, 0.07
 PATCHES = (SIDE // PATCH) ** 2
 
@@ -85,43 +93,106 @@ def loss_of(found, wanted, similarities):
     return 0.5 * difference.abs().mean() + difference.square().mean() + 0.3 * steps + 0.01 * entropy
 
 
+CONFIGURATION = """
+steps = {steps}
+threads = {threads}
+[model]
+image_size = {side}
+patch_size = {patch}
+tokens = {tokens}
+channels = {channels}
+codebook_size = {codewords}
+[optimiser]
+batch = {batch}
+parts = {parts}
+[output]
+log_every = 1
+evaluate_every = {steps}
+checkpoint_every = {steps}
+evaluated_pictures = 1
+"""
+
+
+class PyTorch:
+    """A model under training, and what a step of it takes."""
+
+    def __init__(self, batch):
+        torch.manual_seed(0)
+        self.model = Tokenizer()
+        parameters = list(self.model.parameters())
+        self.optimiser = torch.optim.AdamW(parameters, 1.2e-3, betas=(0.9, 0.95), weight_decay=0.01)
+        self.averages = [parameter.detach().clone() for parameter in parameters]
+        self.pictures = torch.rand(batch, 3, SIDE, SIDE) * 2 - 1
+        for _ in range(3):
+            self.step()
+
+    def step(self):
+        self.optimiser.zero_grad(set_to_none=True)
+        found, similarities = self.model(self.pictures)
+        loss_of(found, self.pictures, similarities).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(self.averages, list(self.model.parameters()), 0.001)
+
+    def step_seconds(self, steps):
+        times = []
+        for _ in range(steps):
+            start = time.perf_counter()
+            self.step()
+            times.append(time.perf_counter() - start)
+        return times
+
+
+def softscope_step_seconds(options):
+    """Times between the rows of the log of a short run; the first steps warm up."""
+    warm_up = 3
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        configuration = CONFIGURATION.format(
+            steps=options.steps + warm_up, threads=options.threads, batch=options.batch, parts=options.threads,
+            side=SIDE, patch=PATCH, tokens=TOKENS, channels=CHANNELS, codewords=CODEWORDS)
+        (folder / "train.toml").write_text(configuration)
+        command = [options.softscope, "train", "--config", folder / "train.toml", "--out", folder / "run", "--quiet",
+                   "--data", *options.data]
+        subprocess.run(command, check=True, capture_output=True)
+        with open(folder / "run" / "log.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+    rates = [float(row["pictures_per_second"]) for row in rows]
+    # Each row has the mean since the start of the sitting: pictures over rate is the time so far.
+    ends = [(index + 1) * options.batch / rate for index, rate in enumerate(rates)]
+    return [after - before for before, after in zip(ends[warm_up - 1 :], ends[warm_up:])]
+
+
+def report(name, times, batch):
+    median = statistics.median(times)
+    print(f"{name}: {1000 * median:.0f} ms a step (fastest {1000 * min(times):.0f}), {batch / median:.1f} pictures a second")
+    return batch / median
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--softscope", type=Path, help="the program, built in release")
+    options.add_argument("--data", nargs="+", type=Path, default=[], help="folders of pictures for it")
     options.add_argument("--threads", type=int, default=2)
     options.add_argument("--batch", type=int, default=16)
-    options.add_argument("--steps", type=int, default=20)
+    options.add_argument("--steps", type=int, default=12, help="of each, in each round")
+    options.add_argument("--rounds", type=int, default=3)
     options = options.parse_args()
+    if options.softscope and not options.data:
+        raise SystemExit("give folders of pictures with --data")
     torch.set_num_threads(options.threads)
-    torch.manual_seed(0)
-    model = Tokenizer()
-    optimiser = torch.optim.AdamW(model.parameters(), 1.2e-3, betas=(0.9, 0.95), weight_decay=0.01)
-    averages = [parameter.detach().clone() for parameter in model.parameters()]
-    pictures = torch.rand(options.batch, 3, SIDE, SIDE) * 2 - 1
-
-    def step():
-        optimiser.zero_grad(set_to_none=True)
-        loss = loss_of(*forward(pictures))
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, list(model.parameters()), 0.001)
-
-    def forward(wanted):
-        found, similarities = model(wanted)
-        return found, wanted, similarities
-
-    for _ in range(3):
-        step()
-    times = []
-    for _ in range(options.steps):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    times.sort()
-    median = times[len(times) // 2]
-    print(f"PyTorch {torch.__version__}, {options.threads} threads, batch {options.batch}: "
-          f"{1000 * median:.0f} ms a step (fastest {1000 * times[0]:.0f}), {options.batch / median:.1f} pictures a second")
+    pytorch = PyTorch(options.batch)
+    theirs, ours = [], []
+    for _ in range(options.rounds):
+        theirs += pytorch.step_seconds(options.steps)
+        if options.softscope:
+            ours += softscope_step_seconds(options)
+    print(f"{options.threads} threads, batch {options.batch}, f32")
+    reference = report(f"PyTorch {torch.__version__}", theirs, options.batch)
+    if ours:
+        found = report("Softscope", ours, options.batch)
+        print(f"ratio: {found / reference:.2f}")
 
 
 if __name__ == "__main__":

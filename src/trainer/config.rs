@@ -4,7 +4,7 @@ use super::{LossConfig, TrainError, start};
 use crate::tokenizer::{ModelArgs, ModelClass, VitSize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Names of ViTs under which the sizes of encoder and decoder stand in `config.json`.
 const ENCODER_NAME: &str = "vit_small_patch14_dinov2.lvd142m";
@@ -92,6 +92,9 @@ pub struct ModelConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StartConfig {
+    /// A model to go on from, as a folder or a checkpoint file; its weights take the place of any other start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// Which of the two.
     pub kind: StartKind,
     /// Temperature of the softmax over codewords at step 0, for a run with `tau_steps`.
@@ -283,6 +286,7 @@ impl Default for ModelConfig {
 impl Default for StartConfig {
     fn default() -> Self {
         Self {
+            from: None,
             kind: StartKind::default(),
             tau: 0.07,
             tau_steps: 0,

@@ -1,6 +1,7 @@
-use crate::runs::pictures;
+use crate::runs::{SMALL, pictures};
 use softscope::trainer::{Run, TrainConfig};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 /// Held-out PSNR of first weights, which one step at a rate of next to nothing leaves as they are.
 fn first_psnr_db(kind: &str) -> f64 {
@@ -67,4 +68,36 @@ fn the_temperature_falls_by_equal_factors_and_stays() {
             .unwrap_err()
             .contains("`start.tau`")
     );
+}
+
+#[test]
+fn a_run_goes_on_from_a_model() {
+    let (data, first, second) = (
+        pictures(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let train = |text: &str, out: &Path| {
+        let run = Run {
+            config: TrainConfig::parse(text).unwrap(),
+            data: vec![data.path().to_owned()],
+            out: out.to_owned(),
+            is_resumed: false,
+        };
+        run.perform(&mut |_| ControlFlow::Continue(()))
+            .map(|outcome| outcome.evaluation)
+    };
+    let trained = train(SMALL, first.path()).unwrap();
+    let still = SMALL
+        .replace("steps = 6", "steps = 1")
+        .replace("warmup_steps = 2", "learning_rate = 1e-12");
+    let from = format!("{still}\n[start]\nfrom = {:?}\n", first.path());
+    let found = train(&from, second.path()).unwrap();
+    assert!((found.photograph_psnr_db - trained.photograph_psnr_db).abs() < 0.01);
+
+    let other_sizes = from.replace("tokens = 8", "tokens = 16");
+    let error = train(&other_sizes, tempfile::tempdir().unwrap().path())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("latent"), "{error}");
 }

@@ -25,7 +25,7 @@ use super::TrainError;
 use crate::tokenizer::picture_vit::PictureVit;
 use std::path::Path;
 use std::sync::Arc;
-use weights::NetworkWeights;
+pub(super) use weights::NetworkWeights;
 
 /// A convolutional network and what its channels count where their differences do.
 #[derive(Debug)]

@@ -10,14 +10,14 @@ const FILE_NAME: &str = "model.safetensors";
 
 /// One tensor, row-major.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stored {
-    pub(super) shape: Vec<usize>,
-    pub(super) values: Vec<f32>,
+pub(in crate::trainer) struct Stored {
+    pub(in crate::trainer) shape: Vec<usize>,
+    pub(in crate::trainer) values: Vec<f32>,
 }
 
 /// All tensors of a file that are numbers with a fraction, by key.
 #[derive(Debug)]
-pub(super) struct NetworkWeights {
+pub(in crate::trainer) struct NetworkWeights {
     path: PathBuf,
     tensors: BTreeMap<String, Stored>,
 }
@@ -27,7 +27,7 @@ impl NetworkWeights {
     ///
     /// # Errors
     /// A file that cannot be read or is damaged.
-    pub(super) fn read(path: &Path) -> Result<Self, TrainError> {
+    pub(in crate::trainer) fn read(path: &Path) -> Result<Self, TrainError> {
         let path = if path.is_dir() {
             path.join(FILE_NAME)
         } else {
@@ -50,22 +50,26 @@ impl NetworkWeights {
         Ok(Self { path, tensors })
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::trainer) fn keys(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(in crate::trainer) fn has(&self, key: &str) -> bool {
         self.tensors.contains_key(key)
     }
 
     /// Hands a tensor over.
-    pub(super) fn take(&mut self, key: &str) -> Result<Stored, TrainError> {
+    pub(in crate::trainer) fn take(&mut self, key: &str) -> Result<Stored, TrainError> {
         let stored = self.tensors.remove(key);
         stored.ok_or_else(|| self.error(format!("`{key}` is missing")))
     }
 
     /// Hands a tensor of this shape over.
-    pub(super) fn take_shaped(&mut self, key: &str, shape: &[usize]) -> Result<Vec<f32>, TrainError> {
+    pub(in crate::trainer) fn take_shaped(
+        &mut self,
+        key: &str,
+        shape: &[usize],
+    ) -> Result<Vec<f32>, TrainError> {
         let stored = self.take(key)?;
         if stored.shape == shape {
             Ok(stored.values)
@@ -74,7 +78,7 @@ impl NetworkWeights {
         }
     }
 
-    pub(super) fn error(&self, reason: String) -> TrainError {
+    pub(in crate::trainer) fn error(&self, reason: String) -> TrainError {
         TrainError::Network {
             path: self.path.clone(),
             reason,

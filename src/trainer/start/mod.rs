@@ -10,12 +10,14 @@ mod noise;
 pub(super) use layout::linear_fits;
 pub(super) use noise::Noise;
 
+use super::networks::NetworkWeights;
 use super::{StartKind, TrainConfig, TrainError};
 use crate::picture::Planar;
 use crate::tokenizer::{TokenizerError, parameter_shapes};
-use candle_core::{Tensor, Var};
+use candle_core::{Device, Tensor, Var};
 use cosines::PatchCosines;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Shapes by state-dict key.
 type Shapes = BTreeMap<String, Vec<usize>>;
@@ -32,6 +34,9 @@ pub(super) fn first_weights(
 ) -> Result<BTreeMap<String, Var>, TrainError> {
     let args = config.model.args();
     let shapes = parameter_shapes(&args, config.model.class.into()).map_err(TokenizerError::Input)?;
+    if let Some(path) = &config.start.from {
+        return weights_of(path, &shapes);
+    }
     let cosines = PatchCosines::measure(pictures, config.model.patch_size);
     let is_linear = match config.start.kind {
         StartKind::Near => false,
@@ -47,6 +52,19 @@ pub(super) fn first_weights(
     weights
         .into_iter()
         .map(|(key, tensor)| Ok((key, Var::from_tensor(&tensor)?)))
+        .collect()
+}
+
+/// The weights of a model of the same sizes.
+fn weights_of(path: &Path, shapes: &Shapes) -> Result<BTreeMap<String, Var>, TrainError> {
+    let mut file = NetworkWeights::read(path)?;
+    shapes
+        .iter()
+        .map(|(key, shape)| {
+            let values = file.take_shaped(key, shape)?;
+            let tensor = Tensor::from_vec(values, shape.as_slice(), &Device::Cpu)?;
+            Ok((key.clone(), Var::from_tensor(&tensor)?))
+        })
         .collect()
 }
 
