@@ -102,7 +102,7 @@ impl Adversary {
                 }
                 vars.insert(key.to_owned(), parameter.var.clone());
             }
-            discriminator.restore(vars, saved.buffers)?;
+            discriminator.restore(vars, &saved.buffers)?;
             saved.parameters
         };
         Ok(Some(Self {

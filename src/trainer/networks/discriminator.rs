@@ -74,7 +74,7 @@ impl Discriminator {
     pub(in crate::trainer) fn restore(
         &mut self,
         parameters: BTreeMap<String, Var>,
-        buffers: HashMap<String, Tensor>,
+        buffers: &HashMap<String, Tensor>,
     ) -> Result<(), TrainError> {
         self.parameters.extend(parameters);
         let mut tensors: HashMap<String, Tensor> = self.heads.buffers().into_iter().collect();
