@@ -1,5 +1,5 @@
 use crate::runs::{SMALL, pictures};
-use softscope::trainer::{Order, Phase, Run, RunRecord, TrainConfig, TrainError, TrainingRun};
+use softscope::trainer::{Order, Phase, Run, RunRecord, Status, TrainConfig, TrainError, TrainingRun};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ fn a_whole_run_tells_all_it_did_and_leaves_the_same_record() {
     let run = TrainingRun::start(order(SMALL, data.path(), &out), move || {
         counter.fetch_add(1, Ordering::SeqCst);
     });
-    assert!(run.wait_until(|status| status.is_ended()));
+    assert!(run.wait_until(Status::is_ended));
     assert!(wakes.load(Ordering::SeqCst) >= 6, "a wake for every step");
     let told = run.look(|status| {
         assert!(matches!(&status.phase, Phase::Ended(Ok(outcome)) if outcome.steps == 6));
@@ -82,7 +82,7 @@ fn a_run_that_is_dropped_or_whose_time_is_over_keeps_what_it_reached_and_goes_on
     order.run.is_resumed = true;
     order.time_limit = Some(Duration::ZERO);
     let run = TrainingRun::start(order, || ());
-    assert!(run.wait_until(|status| status.is_ended()));
+    assert!(run.wait_until(Status::is_ended));
     run.look(|status| {
         let Phase::Ended(Ok(outcome)) = &status.phase else {
             panic!("{:?}", status.phase)
