@@ -276,7 +276,7 @@ impl Default for ModelConfig {
             codebooks: 1,
             codebook_size: 1024,
             codebook_l2_norm: true,
-            tau: 0.07,
+            tau: 0.03,
             encoder: vit,
             decoder: vit,
         }
@@ -289,7 +289,7 @@ impl Default for StartConfig {
             from: None,
             kind: StartKind::default(),
             tau: 0.07,
-            tau_steps: 0,
+            tau_steps: 3500,
             linear: LinearStart::default(),
             near: NearStart::default(),
         }
@@ -328,7 +328,7 @@ impl Default for NearStart {
 impl Default for DataConfig {
     fn default() -> Self {
         Self {
-            composite_share: 0.4,
+            composite_share: 0.5,
             plain_ground_share: 0.4,
             package_cap: 0.4,
             smallest_crop: 0.8,
@@ -348,9 +348,9 @@ impl Default for OptimiserConfig {
             batch: 16,
             parts: 2,
             accumulate: 1,
-            learning_rate: 1.2e-3,
-            warmup_steps: 200,
-            final_share: 0.05,
+            learning_rate: 6e-4,
+            warmup_steps: 300,
+            final_share: 0.02,
             beta1: 0.9,
             beta2: 0.95,
             epsilon: 1e-8,
