@@ -1,6 +1,7 @@
 //! The window (eframe, egui): draws the workspace and turns hands into edits.
 
 mod actions;
+mod analysis;
 mod app;
 mod clipboard;
 mod column;
@@ -9,6 +10,7 @@ mod commands;
 mod comparison;
 mod dial;
 mod dialogs;
+mod fact;
 mod folder;
 mod fuzzy;
 mod generate;

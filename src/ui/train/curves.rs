@@ -1,8 +1,9 @@
 //! The plots of a run: the loss by step, and figures of held-out pictures by step.
 
+use super::terms;
 use super::words::three_figures;
-use super::{fact, terms};
 use crate::trainer::{Curve, History};
+use crate::ui::fact;
 use crate::ui::glossary;
 use crate::ui::theme;
 use egui::{Color32, ComboBox, Sense, Ui, vec2};
