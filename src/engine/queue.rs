@@ -116,10 +116,7 @@ impl Queue {
                 let view = *view;
                 self.submit_reconstruction(view, ticket);
             }
-            Request::Analyse(job) => {
-                let kind = job.analysis.kind();
-                self.submit_analysis(kind, ticket);
-            }
+            Request::Analyse(job) => self.submit_analysis(job.analysis.kind(), ticket),
             Request::OpenGenerator(_) => self.submit_open_generator(ticket),
             Request::Generate(_) => self.submit_generation(ticket),
         }

@@ -380,6 +380,7 @@ impl SoftscopeApp {
             Tab::Train => self.train_ui(ui, &now, &mut commands),
             Tab::Models => self.models_ui(ui, &mut commands),
         };
+        self.state.analysis.end(&mut self.workspace);
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);

@@ -9,6 +9,16 @@ use egui::{
 /// Height of the caption, in points.
 const CAPTION: f32 = 5.0 * theme::GRID;
 
+/// Side of cells that fill the width, at least `least`, in points; with few cells no larger than half of that more.
+pub(super) fn filling_side(ui: &Ui, least: f32) -> f32 {
+    let (width, gap) = (ui.available_width(), ui.spacing().item_spacing.x);
+    let columns = ((width + gap) / (least + gap)).floor().max(1.0);
+    // A hair less, so that rounding wraps no row early.
+    ((width + gap) / columns - gap - 0.1)
+        .clamp(least, 1.5 * least)
+        .floor()
+}
+
 /// What one cell shows.
 pub(super) struct Cell<'a> {
     pub(super) texture: TextureId,

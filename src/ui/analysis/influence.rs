@@ -1,6 +1,6 @@
 //! Token to pixels: a heat map a token.
 
-use super::cell::Cell;
+use super::cell::{Cell, filling_side};
 use super::textures::Textures;
 use super::{Section, empty_ui, terms};
 use crate::analysis::HeatMaps;
@@ -11,8 +11,8 @@ use crate::ui::{fact, glossary, theme};
 use egui::{ColorImage, TextureOptions, Ui};
 use std::sync::Arc;
 
-/// Side of a map, in points.
-const SIDE: f32 = 72.0;
+/// Least side of a map, in points.
+const LEAST_SIDE: f32 = 76.0;
 /// Most texels along a side of a map: larger ones are thinned.
 const MOST_TEXELS: usize = 128;
 
@@ -77,7 +77,7 @@ impl Influence {
         let mut hovered = None;
         ui.add_space(theme::GRID);
         ui.horizontal_wrapped(|ui| {
-            ui.spacing_mut().item_spacing = egui::vec2(2.0 * theme::GRID, theme::GRID);
+            let side = filling_side(ui, LEAST_SIDE);
             for token in tokens {
                 let Some((heat, figures)) = maps.heats.get(token).zip(maps.figures(token)) else {
                     continue;
@@ -98,7 +98,7 @@ impl Influence {
                     is_hovered: selection.hovered == Some(token),
                     is_stop: token == cursor,
                 };
-                let response = cell.ui(ui, SIDE);
+                let response = cell.ui(ui, side);
                 if response.hovered() || response.contains_pointer() {
                     hovered = Some(token);
                 }

@@ -58,8 +58,8 @@ impl Section {
                  picture is to each. Click a pair to select both tokens; plots mark the selected ones."
             }
             Self::Sweep => {
-                "The picture with all mixtures at one temperature tau, from soft to one codeword each. Click a picture to \
-                 set its tau on the selected tokens, as an edit that can be undone."
+                "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
+                 see its tau on the selected tokens alone, click it to set it, as an edit that can be undone."
             }
         }
     }
@@ -120,6 +120,11 @@ impl AnalysisView {
         self.influence.map(workspace, selection.hovered?)
     }
 
+    /// Call at the end of every frame, on show or not: what nothing points at any more is taken back.
+    pub(super) fn end(&mut self, workspace: &mut Workspace) {
+        self.sweep.end(workspace);
+    }
+
     /// Draws the view beside the library; commands that were asked for are added to `commands`.
     pub(super) fn ui(
         &mut self,
@@ -161,22 +166,27 @@ impl AnalysisView {
         ui.label(theme::muted(self.section.explanation()));
     }
 
-    /// The picture with the influence of the token under the pointer, or of the one selected last, over it.
+    /// The picture, or what it would be under the hover, with the influence of the token under the pointer, or of the one
+    /// selected last, over it.
     fn picture_ui(&mut self, ui: &mut Ui, workspace: &Workspace, selection: &Selection) {
-        let token = selection.hovered.or_else(|| selection.primary());
+        // In the other parts the picture itself is asked for.
+        let selected = selection.primary().filter(|_| self.section == Section::Influence);
+        let token = selection.hovered.or(selected);
         let heat = token.and_then(|token| self.influence.map(workspace, token));
         if let Some(token) = token {
             self.influence.figures_ui(ui, workspace, token);
         }
         let subject = workspace.active();
-        let picture = subject.and_then(|subject| subject.edited.as_ref());
+        let hovered = workspace.hovered();
+        let shown = hovered.or_else(|| subject?.edited.as_ref());
+        let influence = token
+            .filter(|_| heat.is_some())
+            .map(|token| format!("influence of {token}"));
         let layer = Layer {
             name: "edited".to_owned(),
-            picture: picture.map(|shown| Arc::clone(&shown.picture)),
+            picture: shown.map(|shown| Arc::clone(&shown.picture)),
             empty_text: "The picture appears here once it is encoded.".to_owned(),
-            badge: token
-                .filter(|_| heat.is_some())
-                .map(|token| format!("influence of {token}")),
+            badge: influence.or_else(|| hovered.map(|_| "hover".to_owned())),
             ..Layer::default()
         };
         self.viewer.overlay = heat;

@@ -1,22 +1,24 @@
 //! Soft to hard: the picture at each temperature.
 
-use super::cell::Cell;
+use super::cell::{Cell, filling_side};
 use super::textures::Textures;
 use super::{Section, empty_ui};
 use crate::document::Workspace;
 use crate::engine::{Analysed, AnalysisKind, Sharpness};
 use crate::latent::Edit;
+use crate::ui::hover_ask::{HoverAsk, Question};
 use crate::ui::selection::Selection;
 use crate::ui::{glossary, theme};
 use egui::{ColorImage, TextureOptions, Ui};
 
-/// Side of a picture, in points.
-const SIDE: f32 = 148.0;
+/// Least side of a picture, in points.
+const LEAST_SIDE: f32 = 148.0;
 
 /// What the section remembers between frames.
 #[derive(Default)]
 pub(super) struct Sweep {
     textures: Textures,
+    asks: HoverAsk,
 }
 
 impl Sweep {
@@ -37,9 +39,10 @@ impl Sweep {
             glossary::term_label(ui, glossary::TAU);
             glossary::named_term_label(ui, "H: mean entropy, nats", glossary::ENTROPY);
         });
-        let mut chosen = None;
+        let (mut asked, mut chosen) = (None, None);
         ui.add_enabled_ui(!selection.is_empty(), |ui| {
             ui.horizontal_wrapped(|ui| {
+                let side = filling_side(ui, LEAST_SIDE);
                 for (place, step) in steps.iter().enumerate() {
                     let texture =
                         self.textures
@@ -57,16 +60,34 @@ impl Sweep {
                         is_hovered: false,
                         is_stop: true,
                     };
-                    if cell.ui(ui, SIDE).clicked() {
-                        chosen = Some(step.sharpness);
+                    let response = cell.ui(ui, side);
+                    if response.clicked() {
+                        chosen = Some((place, step.sharpness));
+                    } else if response.hovered() {
+                        asked = Some((place, step.sharpness));
                     }
                 }
             });
         });
         ui.add_space(theme::GRID);
-        if let Some(sharpness) = chosen {
-            workspace.edit(edit(sharpness, selection.to_vec()));
+        let tokens = selection.to_vec();
+        let question = |place| Question::Sharpness {
+            place,
+            tokens: tokens.clone(),
+        };
+        if let Some((place, sharpness)) = chosen {
+            self.asks
+                .decide(workspace, question(place), edit(sharpness, tokens.clone()));
+        } else if let Some((place, sharpness)) = asked {
+            self.asks.ask(workspace, question(place), |_| {
+                Some(edit(sharpness, tokens.clone()))
+            });
         }
+    }
+
+    /// Call once at the end of a frame, on show or not: what nothing points at any more is taken back.
+    pub(super) fn end(&mut self, workspace: &mut Workspace) {
+        self.asks.end(workspace);
     }
 }
 
