@@ -333,7 +333,7 @@ impl SoftscopeApp {
                 Tab::Models => self.state.models_view.open(path),
                 Tab::Train => self.take_for_training(&path),
                 Tab::Explore | Tab::Compare | Tab::Analysis | Tab::Generate => {
-                    self.workspace.import(Import::Path(path))
+                    self.workspace.import(Import::Path(path));
                 }
             }
         }
