@@ -3,6 +3,7 @@
 mod actions;
 mod analysis;
 mod app;
+mod axis;
 mod clipboard;
 mod column;
 mod command_palette;

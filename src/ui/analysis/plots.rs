@@ -1,6 +1,7 @@
 //! Orders and sensitivity as curves.
 
 use crate::analysis::{KeptQuality, OrderCurves};
+use crate::ui::axis::{even_marks, mark_text};
 use crate::ui::selection::Selection;
 use crate::ui::{fact, theme};
 use egui::{Color32, Ui, vec2};
@@ -19,6 +20,10 @@ fn plot<'a>(ui: &Ui, id: &str, height: f32) -> Plot<'a> {
         .grid_color(theme::palette(ui.visuals()).border)
         .grid_fade(0.0)
         .y_axis_min_width(32.0)
+        .x_grid_spacer(|input| even_marks(&input))
+        .y_grid_spacer(|input| even_marks(&input))
+        .x_axis_formatter(|mark, _| mark_text(mark))
+        .y_axis_formatter(|mark, _| mark_text(mark))
 }
 
 /// Quality by the number of tokens kept; the selected tokens are marked on the greedy curve.

@@ -5,8 +5,9 @@ use super::{Section, empty_ui, plots, terms};
 use crate::analysis::Interactions;
 use crate::document::{Finding, Workspace};
 use crate::engine::{Analysed, AnalysisKind};
+use crate::ui::glossary::{self, Term};
 use crate::ui::selection::Selection;
-use crate::ui::{glossary, theme};
+use crate::ui::theme;
 use egui::Ui;
 
 /// Height of the plots, in points.
@@ -30,17 +31,17 @@ impl Structure {
         }
         ui.columns(2, |columns| {
             let [left, right] = columns else { return };
-            glossary::term_label(left, terms::ORDERS);
+            title_ui(left, terms::ORDERS);
             match orders.as_ref().map(|finding| &*finding.found) {
                 Some(Analysed::Orders(orders)) => plots::orders_ui(left, orders, selection, PLOT_HEIGHT),
                 _ => waiting_ui(left),
             }
-            glossary::term_label(left, terms::SENSITIVITY);
+            title_ui(left, terms::SENSITIVITY);
             match spectra.as_ref().map(|finding| &*finding.found) {
                 Some(Analysed::Spectra(spectra)) => plots::spectra_ui(left, spectra, selection, PLOT_HEIGHT),
                 _ => waiting_ui(left),
             }
-            glossary::term_label(right, terms::PAIRS);
+            title_ui(right, terms::PAIRS);
             match &pairs {
                 Some(finding) => self.pairs_ui(right, finding, selection),
                 None => waiting_ui(right),
@@ -76,6 +77,11 @@ fn listed_ui(ui: &mut Ui, pairs: &Interactions, selection: &mut Selection) {
             }
         }
     });
+}
+
+/// In a row of its own, for a column would stretch it.
+fn title_ui(ui: &mut Ui, term: Term) {
+    ui.horizontal(|ui| glossary::term_label(ui, term));
 }
 
 fn waiting_ui(ui: &mut Ui) {

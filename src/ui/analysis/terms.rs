@@ -23,8 +23,8 @@ pub(super) const IN_ITS_PLACE: Term = Term {
            token plus Gaussian noise of one deviation of the latent, which asks how sensitive the picture is to it.",
 };
 pub(super) const ORDERS: Term = Term {
-    name: "quality by tokens kept",
-    text: "PSNR against the picture with some tokens kept and the others at the data-set mean.\n\
+    name: "PSNR in dB by tokens kept",
+    text: "PSNR in dB against the picture, by the number of tokens kept, the others at the data-set mean.\n\
            First tokens: in the order of the sequence. Best tokens: at each step the token that helps most.\n\
            Where both curves lie close, the order of the sequence is one of importance.",
 };
@@ -34,7 +34,7 @@ pub(super) const PAIRS: Term = Term {
            8-bit values. 0 where the decoder adds the two up. Ablation, with what is chosen to be in their place.",
 };
 pub(super) const SENSITIVITY: Term = Term {
-    name: "sensitivity",
+    name: "sensitivity by direction",
     text: "Singular values of the decoder's Jacobian for one token, largest first: root mean square change of the picture\n\
            in steps of 8-bit values for a move by one deviation of the latent along each singular direction.\n\
            A flat line uses all its directions, a steep one only a few.",
