@@ -13,6 +13,8 @@ use softscope::latent::Edit;
 use softscope::ui::{Settings, SoftscopeApp, Tab, ThemeChoice};
 use std::path::{Path, PathBuf};
 
+#[path = "window/analysing.rs"]
+mod analysing;
 #[path = "window/comparing.rs"]
 mod comparing;
 #[path = "support/fixtures.rs"]

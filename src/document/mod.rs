@@ -57,6 +57,6 @@ pub use tokens::{
     TokenFile, TokenFileError, holds_inputs, is_tensor_file, read_inputs, read_tokens, tokens_from_bytes,
 };
 pub use workspace::{
-    ComparedModel, ComparedState, ComparisonFile, GenerateOrder, GenerateStart, GenerationProgress, Import,
-    MOST_COMPARED, Notice, NoticeKind, Workspace,
+    ComparedModel, ComparedState, ComparisonFile, Finding, GenerateOrder, GenerateStart, GenerationProgress,
+    Import, MOST_COMPARED, Notice, NoticeKind, Workspace,
 };

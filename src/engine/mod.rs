@@ -2,6 +2,7 @@
 //! line uses it as it is); [`Engine`] is a worker thread around one, with stamped requests of which only the newest of
 //! a view counts; [`Jobs`] runs file work off the caller's thread.
 
+mod analyse;
 mod brush;
 mod compare;
 mod control;
@@ -26,6 +27,7 @@ mod sweep;
 mod threads;
 mod worker;
 
+pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, InfluenceFound, SweptPicture};
 pub use compare::{ReconstructJob, Reconstructed};
 pub use control::{Control, NoControl};
 pub use device::{DeviceChoice, Precision};

@@ -4,7 +4,7 @@ use super::control::Part;
 use super::edit_cache::EditCache;
 use super::protocol::{DecodeJob, Decoded, Encoded};
 use super::runner::milliseconds;
-use super::{Control, EngineError, ModelInfo, Runner};
+use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, Runner};
 use crate::analysis;
 use crate::latent::{LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
@@ -16,6 +16,7 @@ pub(super) trait Backend: Send + Sync {
     fn info(&self) -> &Arc<ModelInfo>;
     fn encode(&self, picture: Planar, control: &dyn Control) -> Result<LatentState, EngineError>;
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError>;
+    fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError>;
 }
 
 impl Backend for Runner {
@@ -27,6 +28,9 @@ impl Backend for Runner {
     }
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError> {
         only(Self::decode(self, &[tokens], control)?)
+    }
+    fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
+        Self::analyse(self, job, control)
     }
 }
 

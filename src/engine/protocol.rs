@@ -1,8 +1,8 @@
 //! What goes into the worker and what comes out.
 
 use super::{
-    Eviction, GenerateJob, GeneratedPicture, GenerationStep, GeneratorInfo, ModelInfo, ReconstructJob,
-    Reconstructed,
+    AnalyseJob, Analysed, AnalysisKind, Eviction, GenerateJob, GeneratedPicture, GenerationStep,
+    GeneratorInfo, ModelInfo, ReconstructJob, Reconstructed,
 };
 use crate::analysis::PictureMetrics;
 use crate::latent::{Edit, LatentState};
@@ -61,6 +61,9 @@ pub enum Request {
         /// What to reconstruct, by which model.
         job: ReconstructJob,
     },
+    /// Measures the tokens of a picture with the model in use. A newer one of its kind replaces it. Goes after
+    /// reconstructions: it is interrupted for other requests and begun anew after them.
+    Analyse(Arc<AnalyseJob>),
     /// Opens a generator; a newer one replaces it. The old one stays until then, and is then what generations use no more.
     OpenGenerator(ModelFiles),
     /// Generates pictures with the open generator, after everything else and between its steps. A newer one replaces it.
@@ -78,6 +81,7 @@ impl Request {
                 view: *view,
                 model: job.model.name.clone(),
             },
+            Self::Analyse(job) => Task::Analyse(job.analysis.kind()),
             Self::OpenGenerator(files) => Task::OpenGenerator(files.name.clone()),
             Self::Generate(_) => Task::Generate,
         }
@@ -130,6 +134,8 @@ pub enum Task {
         /// Name of the model.
         model: String,
     },
+    /// Measuring tokens.
+    Analyse(AnalysisKind),
     /// Opening the generator of that name.
     OpenGenerator(String),
     /// Generating pictures.
@@ -138,8 +144,8 @@ pub enum Task {
 
 /// What became of a request.
 ///
-/// Every load is answered once. The newest encode of a subject, and the newest decode and reconstruction of a view, are
-/// answered once; older ones that were replaced are answered before it or not at all.
+/// Every load is answered once. The newest encode of a subject, the newest decode and reconstruction of a view, and the
+/// newest analysis of a kind are answered once; older ones that were replaced are answered before it or not at all.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The model that all later events come from.
@@ -170,6 +176,13 @@ pub enum Event {
         view: ViewId,
         /// The result.
         reconstructed: Arc<Reconstructed>,
+    },
+    /// An analysis is done.
+    Analysed {
+        /// Of the request.
+        stamp: Stamp,
+        /// The result.
+        analysed: Arc<Analysed>,
     },
     /// A model that was kept loaded is no longer; nothing that was asked for is lost by it.
     ModelLeft(Eviction),

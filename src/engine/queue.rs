@@ -1,6 +1,7 @@
 //! Which request comes next, which one is given up for it, and what each owes its sender. No threads here: the worker
 //! keeps one [`Queue`] behind its lock.
 
+use super::AnalysisKind;
 use super::protocol::{EngineStatus, Event, Request, Stamp, SubjectId, ViewId};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -83,6 +84,8 @@ pub(super) struct Queue {
     encodes: VecDeque<Ticket>,
     /// At most one a view, in order of submission.
     reconstructions: VecDeque<Ticket>,
+    /// At most one a kind, in order of submission.
+    analyses: VecDeque<Ticket>,
     open_generator: Option<Ticket>,
     /// Goes on whenever nothing else waits.
     generation: Option<Ticket>,
@@ -113,6 +116,7 @@ impl Queue {
                 let view = *view;
                 self.submit_reconstruction(view, ticket);
             }
+            Request::Analyse(job) => self.submit_analysis(job.analysis.kind(), ticket),
             Request::OpenGenerator(_) => self.submit_open_generator(ticket),
             Request::Generate(_) => self.submit_generation(ticket),
         }
@@ -161,6 +165,18 @@ impl Queue {
         });
     }
 
+    fn submit_analysis(&mut self, kind: AnalysisKind, ticket: Ticket) {
+        if analyses(self.running_request(), kind) {
+            self.interrupt(Interruption::Replaced);
+        }
+        if self.is_generating() {
+            self.interrupt(Interruption::Parked);
+        }
+        replace_or_push(&mut self.analyses, ticket, |waiting| {
+            analyses(Some(waiting), kind)
+        });
+    }
+
     fn submit_open_generator(&mut self, ticket: Ticket) {
         if let Some(older) = self.open_generator.replace(ticket) {
             self.events.push_back(cancelled(&older));
@@ -184,10 +200,13 @@ impl Queue {
         matches!(self.running_request(), Some(Request::Generate(_)))
     }
 
-    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, and a generation step
-    /// back between two blocks and go on after it.
+    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis and a
+    /// generation step back between two blocks and go on after it.
     fn interrupt_late_work(&mut self) {
-        if self.is_generating() || matches!(self.running_request(), Some(Request::Reconstruct { .. })) {
+        if matches!(
+            self.running_request(),
+            Some(Request::Reconstruct { .. } | Request::Analyse(_) | Request::Generate(_))
+        ) {
             self.interrupt(Interruption::Parked);
         }
     }
@@ -224,9 +243,10 @@ impl Queue {
         }
     }
 
-    /// Cancels the running load, encode or reconstruction, and what waits of these kinds.
+    /// Cancels the running load, encode, reconstruction or analysis, and what waits of these kinds.
     pub(super) fn cancel(&mut self) {
         self.cancel_reconstructions();
+        self.cancel_analyses();
         if matches!(
             self.running_request(),
             Some(Request::LoadModel(_) | Request::Encode { .. })
@@ -247,6 +267,15 @@ impl Queue {
         self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
     }
 
+    /// Cancels the analysis that runs and those that wait.
+    pub(super) fn cancel_analyses(&mut self) {
+        if matches!(self.running_request(), Some(Request::Analyse(_))) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        let waiting = self.analyses.drain(..);
+        self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
+    }
+
     /// Stops what runs and forgets what waits, without a word: nobody listens any more.
     pub(super) fn close(&mut self) {
         self.interrupt(Interruption::Cancelled);
@@ -254,12 +283,13 @@ impl Queue {
         self.encodes.clear();
         self.decodes.clear();
         self.reconstructions.clear();
+        self.analyses.clear();
         self.open_generator = None;
         self.generation = None;
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
-    /// oldest encode, else the oldest reconstruction, else the generation.
+    /// oldest encode, else the oldest reconstruction, else the oldest analysis, else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
@@ -268,6 +298,7 @@ impl Queue {
             .or_else(|| self.open_generator.take())
             .or_else(|| self.encodes.pop_front())
             .or_else(|| self.reconstructions.pop_front())
+            .or_else(|| self.analyses.pop_front())
             .or_else(|| self.generation.take())?;
         let signals = Arc::new(Signals::new());
         self.running = Some(Running {
@@ -316,35 +347,30 @@ impl Queue {
         false
     }
 
-    /// Puts an interrupted request back to the front, unless a newer one has taken its place meanwhile.
+    /// Puts an interrupted request back to where it was.
     fn park(&mut self, ticket: Ticket) {
         match &ticket.request {
             Request::Encode { subject, .. } => {
-                if !self
-                    .encodes
-                    .iter()
-                    .any(|waiting| encodes(Some(&waiting.request), *subject))
-                {
-                    self.encodes.push_front(ticket);
-                }
+                let subject = *subject;
+                put_back(&mut self.encodes, ticket, |waiting| {
+                    encodes(Some(waiting), subject)
+                });
             }
             Request::Decode { view, .. } => {
-                if !self
-                    .decodes
-                    .iter()
-                    .any(|waiting| decodes(Some(&waiting.request), *view))
-                {
-                    self.decodes.push_front(ticket);
-                }
+                let view = *view;
+                put_back(&mut self.decodes, ticket, |waiting| decodes(Some(waiting), view));
             }
             Request::Reconstruct { view, .. } => {
-                if !self
-                    .reconstructions
-                    .iter()
-                    .any(|waiting| reconstructs(Some(&waiting.request), *view))
-                {
-                    self.reconstructions.push_front(ticket);
-                }
+                let view = *view;
+                put_back(&mut self.reconstructions, ticket, |waiting| {
+                    reconstructs(Some(waiting), view)
+                });
+            }
+            Request::Analyse(job) => {
+                let kind = job.analysis.kind();
+                put_back(&mut self.analyses, ticket, |waiting| {
+                    analyses(Some(waiting), kind)
+                });
             }
             Request::Generate(_) => {
                 self.generation.get_or_insert(ticket);
@@ -374,7 +400,7 @@ impl Queue {
 
     /// A new model is there: what was asked of the old one is void. Reconstructions name their own.
     fn drop_work_before(&mut self, load: Stamp) {
-        for waiting in [&mut self.decodes, &mut self.encodes] {
+        for waiting in [&mut self.decodes, &mut self.encodes, &mut self.analyses] {
             let (void, kept): (VecDeque<_>, VecDeque<_>) =
                 waiting.drain(..).partition(|ticket| ticket.stamp < load);
             *waiting = kept;
@@ -419,6 +445,7 @@ impl Queue {
             + self.decodes.len()
             + self.encodes.len()
             + self.reconstructions.len()
+            + self.analyses.len()
     }
 
     pub(super) fn status(&self) -> EngineStatus {
@@ -450,6 +477,17 @@ fn decodes(request: Option<&Request>, wanted: ViewId) -> bool {
 
 fn reconstructs(request: Option<&Request>, wanted: ViewId) -> bool {
     matches!(request, Some(Request::Reconstruct { view, .. }) if *view == wanted)
+}
+
+fn analyses(request: Option<&Request>, wanted: AnalysisKind) -> bool {
+    matches!(request, Some(Request::Analyse(job)) if job.analysis.kind() == wanted)
+}
+
+/// An interrupted request goes to the front of its line, unless a newer one has taken its place meanwhile.
+fn put_back(line: &mut VecDeque<Ticket>, ticket: Ticket, is_same: impl Fn(&Request) -> bool) {
+    if !line.iter().any(|waiting| is_same(&waiting.request)) {
+        line.push_front(ticket);
+    }
 }
 
 /// A newer request keeps the place in line of the one it replaces.

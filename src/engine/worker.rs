@@ -134,7 +134,7 @@ impl Engine {
         }
     }
 
-    /// Cancels the running load, encode or reconstruction, and what waits of these kinds. Each gives
+    /// Cancels the running load, encode, reconstruction or analysis, and what waits of these kinds. Each gives
     /// [`Event::Cancelled`].
     pub fn cancel(&self) {
         self.give_up(Queue::cancel);
@@ -143,6 +143,11 @@ impl Engine {
     /// Cancels the reconstruction that runs and those that wait. Each gives [`Event::Cancelled`].
     pub fn cancel_reconstructions(&self) {
         self.give_up(Queue::cancel_reconstructions);
+    }
+
+    /// Cancels the analysis that runs and those that wait. Each gives [`Event::Cancelled`].
+    pub fn cancel_analyses(&self) {
+        self.give_up(Queue::cancel_analyses);
     }
 
     fn give_up(&self, cancel: impl FnOnce(&mut Queue)) {
@@ -172,13 +177,7 @@ impl Engine {
 
     /// Cancels the generation and the generator being opened. Each gives [`Event::Cancelled`].
     pub fn cancel_generation(&self) {
-        let mut state = self.shared.lock();
-        state.queue.cancel_generation();
-        let has_news = state.queue.has_events();
-        drop(state);
-        if has_news {
-            self.shared.tell();
-        }
+        self.give_up(Queue::cancel_generation);
     }
 
     /// What runs and what waits.
@@ -315,6 +314,15 @@ impl Worker {
                         });
                     shared.finish(Outcome::from(result));
                     self.trim();
+                }
+                Request::Analyse(job) => {
+                    let result = self
+                        .with_model("measuring tokens", |model, _| model.analyse(&job, &control))
+                        .map(|analysed| Event::Analysed {
+                            stamp,
+                            analysed: Arc::new(analysed),
+                        });
+                    shared.finish(Outcome::from(result));
                 }
                 Request::OpenGenerator(files) => self.open_generator(&files, &control),
                 Request::Generate(job) => {
@@ -498,6 +506,7 @@ impl<'a> TaskControl<'a> {
             Request::Encode { .. }
             | Request::Decode { .. }
             | Request::Reconstruct { .. }
+            | Request::Analyse(_)
             | Request::Generate(_) => UNTOLD,
         };
         Self {

@@ -1,5 +1,6 @@
 //! The one place where commands are carried out.
 
+use super::analysis::Section;
 use super::app::{SoftscopeApp, Tab, is_narrow};
 use super::commands::Command;
 use super::dialogs::{Answer, ExportKind, Question};
@@ -68,6 +69,7 @@ impl SoftscopeApp {
 
             Command::ShowExplore => self.state.tab = Tab::Explore,
             Command::ShowCompare => self.state.tab = Tab::Compare,
+            Command::ShowAnalysis => self.state.tab = Tab::Analysis,
             Command::ShowGenerate => self.state.tab = Tab::Generate,
             Command::ShowTrain => self.state.tab = Tab::Train,
             Command::ShowModels => self.state.tab = Tab::Models,
@@ -122,6 +124,9 @@ impl SoftscopeApp {
                 let order = self.state.generate.fill_order(self.state.selection.to_vec());
                 self.workspace.generate(&order);
             }
+            Command::MeasureInfluence => self.measure(Section::Influence),
+            Command::MeasureStructure => self.measure(Section::Structure),
+            Command::SweepSharpness => self.measure(Section::Sweep),
             Command::AddTrainingFolder => self.ask_training(ctx, Question::TrainingFolder),
             Command::ChooseTrainingResults => self.ask_training(ctx, Question::TrainingResults),
             Command::ChooseTrainingConfig => self.ask_training(ctx, Question::TrainingConfig),
@@ -141,6 +146,12 @@ impl SoftscopeApp {
         }
         self.apply_settings(ctx);
         ctx.request_repaint();
+    }
+
+    /// Measures what `section` of the view Analysis shows, with the view on show.
+    fn measure(&mut self, section: Section) {
+        self.state.tab = Tab::Analysis;
+        self.state.analysis.measure(&mut self.workspace, section);
     }
 
     /// From the scale that is on show, which may be smaller than the one wished for.

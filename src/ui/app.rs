@@ -1,5 +1,6 @@
 //! The window: what it holds, how a frame goes, and where its parts lie.
 
+use super::analysis::AnalysisView;
 use super::clipboard::{Clipboard, Pasted};
 use super::command_palette::{Choice, CommandPalette};
 use super::commands::{self, Command, Situation};
@@ -23,6 +24,7 @@ use super::train::TrainView;
 use super::viewer::Viewer;
 use crate::document::{Import, Notice, NoticeKind, Workspace};
 use crate::engine::Task;
+use crate::latent::Bottleneck;
 use crate::tokenizer::ModelFiles;
 use egui::{CentralPanel, Panel};
 use std::path::PathBuf;
@@ -43,6 +45,8 @@ pub enum Tab {
     Explore,
     /// One picture through several models.
     Compare,
+    /// What the tokens of a picture do.
+    Analysis,
     /// New pictures.
     Generate,
     /// A model of one's own.
@@ -61,6 +65,7 @@ pub(super) struct UiState {
     pub(super) interpolation: Interpolation,
     pub(super) library: Library,
     pub(super) comparison: ComparisonView,
+    pub(super) analysis: AnalysisView,
     pub(super) generate: GenerateView,
     pub(super) train: TrainView,
     pub(super) models_view: ModelsView,
@@ -79,6 +84,7 @@ impl UiState {
     pub(super) fn viewer_on_show(&mut self) -> &mut Viewer {
         match self.tab {
             Tab::Compare => &mut self.comparison.viewer,
+            Tab::Analysis => &mut self.analysis.viewer,
             Tab::Train => self.train.viewer(),
             Tab::Explore | Tab::Generate | Tab::Models => &mut self.viewer,
         }
@@ -114,6 +120,7 @@ impl SoftscopeApp {
             interpolation: Interpolation::default(),
             library: Library::new(workspace.places().sample_pictures()),
             comparison: ComparisonView::new(ctx, render_state),
+            analysis: AnalysisView::new(render_state),
             generate: GenerateView::new(ctx),
             train: TrainView::new(ctx, render_state),
             models_view: ModelsView::new(ctx),
@@ -237,6 +244,11 @@ impl SoftscopeApp {
             has_preview: active.is_some_and(|subject| subject.history.pending().is_some()),
             has_removed: self.state.removed_count > 0,
             has_autosave: self.state.has_autosave,
+            has_mixtures: self.token_count() > 0
+                && self
+                    .workspace
+                    .model()
+                    .is_some_and(|model| matches!(model.space.bottleneck, Bottleneck::Soft(_))),
             can_generate: self.workspace.generator().is_some()
                 && self.workspace.model().is_some()
                 && self.workspace.generator_mismatch().is_none(),
@@ -246,7 +258,9 @@ impl SoftscopeApp {
             tab: self.state.tab,
             mode: match self.state.tab {
                 Tab::Compare => self.state.comparison.viewer.mode,
-                Tab::Explore | Tab::Generate | Tab::Train | Tab::Models => self.state.viewer.mode,
+                Tab::Explore | Tab::Analysis | Tab::Generate | Tab::Train | Tab::Models => {
+                    self.state.viewer.mode
+                }
             },
             shows_library: self.settings.shows_library,
             shows_inspector: self.settings.shows_inspector,
@@ -254,7 +268,8 @@ impl SoftscopeApp {
             is_cancellable: matches!(
                 status.running,
                 Some(Task::LoadModel(_) | Task::Encode(_) | Task::Reconstruct { .. })
-            ) || self.workspace.generation().is_some()
+            ) || self.workspace.waiting_analyses().next().is_some()
+                || self.workspace.generation().is_some()
                 || self.workspace.opening_generator().is_some()
                 || self.workspace.export_progress().is_some(),
         }
@@ -317,7 +332,9 @@ impl SoftscopeApp {
             match self.state.tab {
                 Tab::Models => self.state.models_view.open(path),
                 Tab::Train => self.take_for_training(&path),
-                Tab::Explore | Tab::Compare | Tab::Generate => self.workspace.import(Import::Path(path)),
+                Tab::Explore | Tab::Compare | Tab::Analysis | Tab::Generate => {
+                    self.workspace.import(Import::Path(path));
+                }
             }
         }
         if ctx.text_edit_focused() {
@@ -358,10 +375,12 @@ impl SoftscopeApp {
         let centre = match self.state.tab {
             Tab::Explore => self.explore_ui(ui, &now, &mut commands),
             Tab::Compare => self.compare_ui(ui, &now, &mut commands),
+            Tab::Analysis => self.analysis_ui(ui, &now, &mut commands),
             Tab::Generate => self.generate_ui(ui, &now, &mut commands),
             Tab::Train => self.train_ui(ui, &now, &mut commands),
             Tab::Models => self.models_ui(ui, &mut commands),
         };
+        self.state.analysis.end(&mut self.workspace);
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);
@@ -389,6 +408,7 @@ impl SoftscopeApp {
                 });
         }
         tokens_panel_ui(ui, workspace, state);
+        state.viewer.overlay = state.analysis.overlay(workspace, &state.selection);
         let centre = CentralPanel::default().show(ui, |ui| {
             state.viewer.ui(ui, &layers::layers(workspace));
         });
@@ -407,6 +427,25 @@ impl SoftscopeApp {
             library_panel_ui(ui, workspace, &mut state.library, now, commands);
         }
         state.comparison.ui(ui, workspace, settings, now, commands);
+        rect
+    }
+
+    /// Draws what the tokens of the active picture do; returns where it is.
+    fn analysis_ui(&mut self, ui: &mut egui::Ui, now: &Situation, commands: &mut Vec<Command>) -> egui::Rect {
+        let rect = ui.available_rect_before_wrap();
+        let Self {
+            workspace,
+            state,
+            settings,
+        } = self;
+        if settings.shows_library && !is_narrow(ui.ctx()) {
+            library_panel_ui(ui, workspace, &mut state.library, now, commands);
+        }
+        Panel::bottom("analysed tokens").show(ui, |ui| {
+            token_strip::token_strip_ui(ui, workspace, &mut state.selection, &mut state.token_strip);
+        });
+        let selection = &mut state.selection;
+        state.analysis.ui(ui, workspace, selection, now, commands);
         rect
     }
 

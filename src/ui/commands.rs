@@ -68,6 +68,7 @@ enum Need {
     Generator,
     Variable,
     Fillable,
+    Mixtures,
     Idle,
     Trainable,
     Training,
@@ -78,6 +79,10 @@ impl Need {
     /// Why the command cannot run now, as advice; `None` when it can.
     fn refusal(self, now: &Situation) -> Option<&'static str> {
         let (is_met, advice) = match self {
+            Self::Mixtures => (
+                now.has_mixtures,
+                "Open a SoftVQ model and a picture: only its tokens are mixtures of codewords.",
+            ),
             Self::Nothing => (true, ""),
             Self::Picture => (now.has_picture, "Open a picture first."),
             Self::OtherPicture => (now.picture_count > 1, "Add a second picture first."),
@@ -151,6 +156,8 @@ pub struct Situation {
     pub has_removed: bool,
     /// The last run ended without being saved, and has not been brought back.
     pub has_autosave: bool,
+    /// The tokens of the active picture are mixtures of codewords.
+    pub has_mixtures: bool,
     /// A generator is open whose tokens the loaded model decodes.
     pub can_generate: bool,
     /// What is chosen in the view Train can be started.
@@ -159,7 +166,7 @@ pub struct Situation {
     pub is_training: bool,
     /// The run in the view Train has written a model.
     pub has_trained: bool,
-    /// A model load, an encode, a comparison or a generation is running or waiting.
+    /// A model load, an encode, a comparison, an analysis or a generation is running or waiting.
     pub is_cancellable: bool,
     /// The view on show.
     pub tab: Tab,
@@ -254,6 +261,7 @@ commands! {
 
     ShowExplore: View, Nothing, "Explore", "Pictures, tokens and edits.", [ctrl(Key::F1)];
     ShowCompare: View, Nothing, "Compare", "One picture through up to four models, side by side, with their figures.", [ctrl(Key::F4)];
+    ShowAnalysis: View, Nothing, "Analysis", "What the tokens of a picture do: to its pixels, together, and from soft to hard.", [ctrl(Key::F6)];
     ShowGenerate: View, Nothing, "Generate", "New pictures with a SiT or DiT, and pictures made anew from edited tokens.", [ctrl(Key::F3)];
     ShowTrain: View, Nothing, "Train", "A tokenizer of your own from folders of pictures: start, watch, stop, continue, use.", [ctrl(Key::F5)];
     ShowModels: View, Nothing, "Models", "Models that are installed, and the facts of the loaded one.", [ctrl(Key::F2)];
@@ -279,6 +287,9 @@ commands! {
     Generate: Model, Generator, "Generate pictures", "Makes new pictures from noise with the settings of the view Generate. They enter the library one by one.", [ctrl(Key::G)];
     Vary: Model, Variable, "Vary active picture", "Adds noise to the edited tokens of the active picture, up to the noise level, and lets the generator take it away again.", [ctrl_shift(Key::G)];
     Fill: Model, Fillable, "Fill selected tokens", "Makes the selected tokens of the active picture anew; the others stay exactly as they are.", [ctrl_shift(Key::F)];
+    MeasureInfluence: Model, Encoded, "Measure influence of tokens", "Leaves out one token after the other and shows where the picture changes, by ablation and by the gradient.", [ctrl_shift(Key::I)];
+    MeasureStructure: Model, Encoded, "Measure structure of tokens", "Measures how few tokens are enough, which act together and how sensitive the picture is to each. Takes thousands of decodes.", [];
+    SweepSharpness: Model, Mixtures, "Sweep tau from soft to hard", "Decodes the picture with all mixtures at one temperature after the other, down to one codeword each.", [];
     AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
     ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
     ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];
@@ -286,7 +297,7 @@ commands! {
     StopTraining: Model, Training, "Stop training", "Ends training after the step under way. All that was reached is kept, and it can be continued.", [ctrl_shift(Key::R)];
     UseTrainedModel: Model, Trained, "Use trained model", "Loads the run's last checkpoint into this window; training goes on meanwhile.", [ctrl(Key::U)];
     OpenTrainingFolder: Model, Trained, "Open folder of the run", "Shows model, log and sheets in the system's file manager.", [];
-    CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models or generating.", [ctrl(Key::Period)];
+    CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models, measuring tokens or generating.", [ctrl(Key::Period)];
 
     CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];
     Shortcuts: Help, Nothing, "Keyboard shortcuts", "Lists every key.", [plain(Key::F1)];
@@ -307,6 +318,7 @@ impl Command {
         match self {
             Self::ShowExplore => now.tab == Tab::Explore,
             Self::ShowCompare => now.tab == Tab::Compare,
+            Self::ShowAnalysis => now.tab == Tab::Analysis,
             Self::ShowGenerate => now.tab == Tab::Generate,
             Self::ShowTrain => now.tab == Tab::Train,
             Self::ShowModels => now.tab == Tab::Models,
@@ -398,6 +410,7 @@ mod tests {
             has_preview: false,
             has_removed: true,
             has_autosave: true,
+            has_mixtures: true,
             can_generate: true,
             can_train: true,
             has_trained: true,

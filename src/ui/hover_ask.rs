@@ -15,6 +15,8 @@ pub(crate) enum Question {
     },
     /// What a button would do to these tokens.
     Action { name: &'static str, tokens: Vec<usize> },
+    /// These tokens at a step of the sweep from soft to hard.
+    Sharpness { place: usize, tokens: Vec<usize> },
     /// Tokens copied from another picture.
     CopyFrom { subject: SubjectId, tokens: Vec<usize> },
 }

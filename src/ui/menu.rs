@@ -20,6 +20,7 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::ResetUiScale,
     Command::OpenModelFolder,
     Command::Fill,
+    Command::SweepSharpness,
     Command::OpenTrainingFolder,
     Command::Shortcuts,
 ];
@@ -40,6 +41,7 @@ pub(super) fn menu_bar_ui(
         for command in [
             Command::ShowExplore,
             Command::ShowCompare,
+            Command::ShowAnalysis,
             Command::ShowGenerate,
             Command::ShowTrain,
             Command::ShowModels,

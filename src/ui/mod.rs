@@ -1,7 +1,9 @@
 //! The window (eframe, egui): draws the workspace and turns hands into edits.
 
 mod actions;
+mod analysis;
 mod app;
+mod axis;
 mod clipboard;
 mod column;
 mod command_palette;
@@ -9,6 +11,7 @@ mod commands;
 mod comparison;
 mod dial;
 mod dialogs;
+mod fact;
 mod folder;
 mod fuzzy;
 mod generate;

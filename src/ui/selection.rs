@@ -78,6 +78,13 @@ impl Selection {
             self.anchor = Some(0);
         }
     }
+    /// Selects `a` and `b` alone.
+    pub(crate) fn select_pair(&mut self, a: usize, b: usize) {
+        self.click(a, false, false);
+        if a != b {
+            self.click(b, true, false);
+        }
+    }
     /// Selects nothing.
     pub fn clear(&mut self) {
         self.tokens.clear();
@@ -94,6 +101,15 @@ impl Selection {
             None => 0,
         };
         self.click(next, false, extend);
+    }
+    /// A view tells which of its tokens is under the pointer; it takes back only its own report, kept in `reported`.
+    pub(crate) fn report_hover(&mut self, reported: &mut Option<usize>, hovered: Option<usize>) {
+        if hovered.is_some() {
+            self.hovered = hovered;
+        } else if reported.is_some() && self.hovered == *reported {
+            self.hovered = None;
+        }
+        *reported = hovered;
     }
     /// Forgets tokens that a new model does not have.
     pub fn limit(&mut self, count: usize) {

@@ -185,6 +185,7 @@ fn task_name(workspace: &Workspace, task: &Task) -> Option<String> {
             Some(format!("encoding {name}"))
         }
         Task::Reconstruct { model, .. } => Some(format!("comparing with {model}")),
+        Task::Analyse(kind) => Some(format!("measuring {}", kind.name())),
         Task::OpenGenerator(name) => Some(format!("opening the generator {name}")),
         Task::Generate => workspace
             .generation()

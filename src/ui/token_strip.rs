@@ -274,7 +274,7 @@ impl TokenStrip {
         if !ui.input(|input| input.pointer.any_down()) {
             self.brush = None;
         }
-        self.report_hover(selection, hovered);
+        selection.report_hover(&mut self.reported_hover, hovered);
         if let Some(id) = focused {
             self.keyboard(ui, id, strip_id, &grid, count, selection);
         }
@@ -364,15 +364,6 @@ impl TokenStrip {
             ui.memory_mut(|memory| memory.request_focus(target));
             ui.request_repaint();
         }
-    }
-
-    fn report_hover(&mut self, selection: &mut Selection, hovered: Option<usize>) {
-        if hovered.is_some() {
-            selection.hovered = hovered;
-        } else if self.reported_hover.is_some() && selection.hovered == self.reported_hover {
-            selection.hovered = None;
-        }
-        self.reported_hover = hovered;
     }
 
     fn tooltip_ui(&mut self, ui: &mut Ui, tokens: &ShownTokens, token: usize) {

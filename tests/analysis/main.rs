@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod analysing;
 mod gradients;
 mod models;
 mod painting;

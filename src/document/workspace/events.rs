@@ -45,6 +45,7 @@ impl Workspace {
             Event::Reconstructed {
                 stamp, reconstructed, ..
             } => self.take_reconstructed(stamp, reconstructed),
+            Event::Analysed { stamp, analysed } => self.take_analysed(stamp, analysed),
             Event::ModelLeft(eviction) => self.notice(NoticeKind::Warning, eviction.to_string()),
             Event::GeneratorOpened(info) => self.take_generator(info),
             Event::GenerationStep { stamp, step } => self.take_generation_step(stamp, step),
@@ -58,6 +59,7 @@ impl Workspace {
         self.loading = None;
         self.encoding = None;
         self.hover = None;
+        self.forget_analyses();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {
             if let Some(work) = self.work.get_mut(&subject.id) {
@@ -169,6 +171,7 @@ impl Workspace {
                 }
             }
             Task::Reconstruct { ref model, .. } => self.take_reconstruction_failure(stamp, model, &message),
+            Task::Analyse(_) => self.take_analysis_failure(stamp, &message),
         }
     }
 
@@ -188,6 +191,7 @@ impl Workspace {
             Task::OpenGenerator(_) | Task::Generate => self.take_generation_cancelled(stamp, task),
             Task::Decode(_) => drop(self.end_decode(stamp)),
             Task::Reconstruct { .. } => self.take_reconstruction_cancelled(stamp),
+            Task::Analyse(_) => self.take_analysis_cancelled(stamp),
         }
     }
 

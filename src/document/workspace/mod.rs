@@ -1,6 +1,7 @@
 //! All that is open, tied to the engine. Nothing here waits but [`Workspace::settle`]: requests go to the engine, file
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
+mod analysing;
 mod comparing;
 mod editing;
 mod events;
@@ -15,6 +16,8 @@ use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, Vie
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
 use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
+use analysing::Analysing;
+pub use analysing::Finding;
 use comparing::Comparison;
 pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
 use exporting::ExportTask;
@@ -98,6 +101,7 @@ pub struct Workspace {
     directions: HashMap<String, DirectionSource>,
     saving: Saving,
     comparison: Comparison,
+    analysing: Analysing,
     notices: Vec<Notice>,
 }
 
@@ -203,6 +207,7 @@ impl Workspace {
             token_imports: VecDeque::new(),
             directions: HashMap::new(),
             comparison: Comparison::default(),
+            analysing: Analysing::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -249,6 +254,7 @@ impl Workspace {
             || hovering
             || self.comparison_progress().is_some()
             || self.is_generating()
+            || self.is_analysing()
     }
 
     /// Folders in use.
@@ -262,7 +268,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks.
+    /// imported; what the comparison still lacks; analyses.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -274,6 +280,7 @@ impl Workspace {
         }
         self.cancel_exports();
         self.hold_comparison();
+        self.cancel_analyses();
     }
 
     /// The model in use.

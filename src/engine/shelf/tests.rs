@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::worker::tests::info;
-use crate::engine::{Control, EngineError, ModelInfo};
+use crate::engine::{AnalyseJob, Analysed, Control, EngineError, ModelInfo};
 use crate::latent::{LatentState, Tokens};
 use crate::picture::Planar;
 use tempfile::TempDir;
@@ -16,6 +16,9 @@ impl Backend for Weights {
         Err(EngineError::NoModel)
     }
     fn decode(&self, _: &Tokens, _: &dyn Control) -> Result<Planar, EngineError> {
+        Err(EngineError::NoModel)
+    }
+    fn analyse(&self, _: &AnalyseJob, _: &dyn Control) -> Result<Analysed, EngineError> {
         Err(EngineError::NoModel)
     }
 }

@@ -1,10 +1,11 @@
 //! The worker against a scripted model: every call reports that it was entered and then waits for its cues, so that
 //! each order of events is forced, none is hoped for.
 
+mod analysing;
 mod generating;
 
 use super::*;
-use crate::engine::{DecodeJob, ModelInfo, SubjectId, Task, ViewId};
+use crate::engine::{AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId};
 use crate::latent::{Codebook, LatentSpace, LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
 use crate::tokenizer::{ModelArgs, ModelClass};
@@ -30,6 +31,8 @@ enum Seen {
     Encode(String, u8),
     /// Model and mark of the tokens (their first value).
     Decode(String, f32),
+    /// Mark of the tokens.
+    Analyse(AnalysisKind, f32),
     /// A step is through, not cancelled.
     Stepped,
 }
@@ -96,6 +99,11 @@ impl Backend for ScriptedModel {
             height: SIDE,
             data,
         })
+    }
+    fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
+        let call = Seen::Analyse(job.analysis.kind(), job.state.z.values[0]);
+        self.script.play(call, control)?;
+        Ok(Analysed::Spectra(Vec::new()))
     }
 }
 

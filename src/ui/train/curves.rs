@@ -1,8 +1,10 @@
 //! The plots of a run: the loss by step, and figures of held-out pictures by step.
 
+use super::terms;
 use super::words::three_figures;
-use super::{fact, terms};
 use crate::trainer::{Curve, History};
+use crate::ui::axis::even_marks;
+use crate::ui::fact;
 use crate::ui::glossary;
 use crate::ui::theme;
 use egui::{Color32, ComboBox, Sense, Ui, vec2};
@@ -14,8 +16,6 @@ const FLOOR: f64 = 1e-9;
 const FEW_POINTS: usize = 40;
 /// What is left of a colour in a line as it was measured.
 const FAINTNESS: f32 = 0.35;
-/// Marks of an axis, at most.
-const MOST_MARKS: f64 = 6.0;
 
 /// What the plots remember between frames.
 #[derive(Default)]
@@ -293,27 +293,6 @@ fn decades(input: &GridInput) -> Vec<GridMark> {
     marks.filter(|mark| (low..=high).contains(&mark.value)).collect()
 }
 
-/// A handful of marks at multiples of 1, 2 or 5 times a power of ten.
-fn even_marks(input: &GridInput) -> Vec<GridMark> {
-    let (low, high) = input.bounds;
-    let rough = (high - low) / MOST_MARKS;
-    if !(rough.is_finite() && rough > 0.0) {
-        return Vec::new();
-    }
-    let power = 10.0_f64.powf(rough.log10().floor());
-    let digit = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .find(|digit| digit * power >= rough);
-    let step_size = digit.unwrap_or(10.0) * power;
-    let places = (low / step_size).ceil() as i64..=(high / step_size).floor() as i64;
-    places
-        .map(|place| GridMark {
-            value: place as f64 * step_size,
-            step_size,
-        })
-        .collect()
-}
-
 /// "0.05", "20", "0.0002".
 fn axis_text(value: f64) -> String {
     let digits = (-value.abs().max(FLOOR).log10().floor() as i32).clamp(0, 6);
@@ -370,17 +349,12 @@ mod tests {
     }
 
     #[test]
-    fn axes_have_a_handful_of_round_marks() {
+    fn a_logarithmic_axis_has_decades() {
         let values = |marks: Vec<GridMark>| -> Vec<f64> { marks.iter().map(|mark| mark.value).collect() };
         let input = |low, high| GridInput {
             bounds: (low, high),
             base_step_size: 0.1,
         };
-        let marks = values(even_marks(&input(13.2, 24.1)));
-        assert_eq!(marks, [14.0, 16.0, 18.0, 20.0, 22.0, 24.0]);
-        let marks = values(even_marks(&input(0.0, 260.0)));
-        assert_eq!(marks, [0.0, 50.0, 100.0, 150.0, 200.0, 250.0]);
-        assert!(even_marks(&input(1.0, 1.0)).is_empty());
         assert_eq!(values(decades(&input(-4.5, 0.2))), [-4.0, -3.0, -2.0, -1.0, 0.0]);
         assert_eq!(decades(&input(-2.2, 0.1)).len(), 7, "with 2 and 5 between them");
     }

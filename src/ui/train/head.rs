@@ -1,8 +1,9 @@
 //! The lines above the plots: which run it is, how far, what can be done with it, its last figures.
 
-use super::{Live, fact, terms, words};
+use super::{Live, terms, words};
 use crate::trainer::{Phase, RunRecord, Status};
 use crate::ui::commands::{Command, Situation};
+use crate::ui::fact;
 use crate::ui::glossary;
 use crate::ui::models_view::count_text;
 use crate::ui::theme::{self, icon};

@@ -4,7 +4,6 @@ mod check;
 pub(super) mod choices;
 mod closing;
 mod curves;
-mod fact;
 mod form;
 mod head;
 mod host;

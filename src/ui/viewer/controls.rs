@@ -12,6 +12,8 @@ const COMPACT_WIDTH: f32 = 560.0;
 const READ_OUT_WIDTH: f32 = 214.0;
 /// Room that the legend of a heat map takes.
 const LEGEND_WIDTH: f32 = 180.0;
+/// Room that the hint takes which stands in the place of the read-out, and the scale beside it.
+const HINT_WIDTH: f32 = 300.0;
 /// One press of a zoom button or key.
 pub(super) const ZOOM_STEP: f32 = 1.25;
 
@@ -109,6 +111,7 @@ impl Viewer {
                         read_out_ui(ui, layer, unit, compact);
                     }
                 }
+                _ if self.overlay.is_some() && row.x < HINT_WIDTH + legend => {}
                 _ => {
                     ui.label(theme::muted("Scroll to zoom, drag to move, double-click to fit").small());
                 }

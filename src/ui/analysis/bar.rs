@@ -1,0 +1,91 @@
+//! What starts a measurement, how far it is, and whether its result is still true.
+
+use super::{Section, terms};
+use crate::document::Workspace;
+use crate::engine::{Ablation, Task};
+use crate::ui::commands::{Command, Situation};
+use crate::ui::glossary;
+use crate::ui::menu::command_button;
+use crate::ui::theme;
+use egui::{ComboBox, ProgressBar, Ui};
+
+/// What can take a token's place, with its name.
+const PLACES: [(Ablation, &str); 3] = [
+    (Ablation::Mean, "the data-set mean"),
+    (Ablation::Zero, "zero"),
+    (Ablation::Noise { sigma: 1.0, seed: 0 }, "noise of 1 σ"),
+];
+
+/// Draws the row.
+pub(super) fn bar_ui(
+    ui: &mut Ui,
+    workspace: &mut Workspace,
+    section: Section,
+    ablation: &mut Ablation,
+    now: &Situation,
+    commands: &mut Vec<Command>,
+) {
+    ui.horizontal_wrapped(|ui| {
+        command_button(ui, section.command(), now, commands);
+        if section != Section::Sweep {
+            place_ui(ui, ablation);
+        }
+        if !progress_ui(ui, workspace, section) && is_stale(workspace, section) {
+            ui.colored_label(
+                ui.visuals().warn_fg_color,
+                "Stale: the tokens were edited since. Measure again.",
+            );
+        }
+    });
+}
+
+fn place_ui(ui: &mut Ui, ablation: &mut Ablation) {
+    glossary::named_term_label(ui, "in a token's place", terms::IN_ITS_PLACE);
+    let chosen = PLACES.iter().find(|(place, _)| place == ablation);
+    ComboBox::from_id_salt("in a token's place")
+        .selected_text(chosen.map_or("", |(_, name)| name))
+        .icon(theme::combo_caret)
+        .width(128.0)
+        .show_ui(ui, |ui| {
+            for (place, name) in PLACES {
+                ui.selectable_value(ablation, place, name);
+            }
+        })
+        .response
+        .accessible_name("in a token's place");
+}
+
+/// How far the measurement is, with its cancel; false where none is under way.
+fn progress_ui(ui: &mut Ui, workspace: &mut Workspace, section: Section) -> bool {
+    let kinds = section.kinds();
+    let waiting = workspace
+        .waiting_analyses()
+        .filter(|kind| kinds.contains(kind))
+        .count();
+    if waiting == 0 {
+        return false;
+    }
+    if ui
+        .button("Cancel")
+        .on_hover_text("Gives up what is being measured; what is there stays.")
+        .clicked()
+    {
+        workspace.cancel_analyses();
+    }
+    let status = workspace.engine_status();
+    let is_ours = matches!(&status.running, Some(Task::Analyse(kind)) if kinds.contains(kind));
+    let part = status.fraction.filter(|_| is_ours).unwrap_or_default();
+    let done = kinds.len().saturating_sub(waiting) as f32 + part;
+    let bar = ProgressBar::new(done / kinds.len().max(1) as f32);
+    ui.add(bar.desired_width(120.0).desired_height(8.0));
+    ui.label(match &status.running {
+        Some(Task::Analyse(kind)) if is_ours => format!("measuring {}", kind.name()),
+        _ => "waiting".to_owned(),
+    });
+    true
+}
+
+fn is_stale(workspace: &Workspace, section: Section) -> bool {
+    let mut findings = section.kinds().iter().filter_map(|kind| workspace.finding(*kind));
+    findings.any(|finding| finding.is_stale)
+}

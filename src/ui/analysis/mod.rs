@@ -1,0 +1,208 @@
+//! What the tokens of the active picture do: to its pixels, together, and from soft to hard.
+
+mod bar;
+mod cell;
+mod influence;
+mod matrix;
+mod plots;
+mod structure;
+mod sweep;
+mod terms;
+mod textures;
+
+use super::commands::{Command, Situation};
+use super::selection::Selection;
+use super::shown_tokens::why_no_tokens;
+use super::theme;
+use super::viewer::{Layer, Viewer};
+use crate::document::Workspace;
+use crate::engine::{Ablation, AnalysisKind};
+use egui::{CentralPanel, Panel, ScrollArea, Ui};
+use influence::Influence;
+use std::sync::Arc;
+use structure::Structure;
+use sweep::Sweep;
+
+/// The parts of the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Section {
+    /// What each token does to the picture.
+    #[default]
+    Influence,
+    /// How the picture is made up of its tokens.
+    Structure,
+    /// Mixtures from soft to hard.
+    Sweep,
+}
+
+impl Section {
+    const ALL: [Self; 3] = [Self::Influence, Self::Structure, Self::Sweep];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Influence => "Token to pixels",
+            Self::Structure => "Structure",
+            Self::Sweep => "Soft to hard",
+        }
+    }
+
+    /// What it shows, in two sentences.
+    fn explanation(self) -> &'static str {
+        match self {
+            Self::Influence => {
+                "Each map shows where and how much the picture changes when one token is left out, all on one scale. \
+                 Point at a map to lay it over the picture, click it to select its token."
+            }
+            Self::Structure => {
+                "How the picture is made up of its tokens: how few are enough, which act together, and how sensitive the \
+                 picture is to each. Click a pair to select both tokens; plots mark the selected ones."
+            }
+            Self::Sweep => {
+                "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
+                 see its tau on the selected tokens alone, click it to set it, as an edit that can be undone."
+            }
+        }
+    }
+
+    /// The command that measures it.
+    fn command(self) -> Command {
+        match self {
+            Self::Influence => Command::MeasureInfluence,
+            Self::Structure => Command::MeasureStructure,
+            Self::Sweep => Command::SweepSharpness,
+        }
+    }
+
+    /// What is measured for it.
+    fn kinds(self) -> &'static [AnalysisKind] {
+        match self {
+            Self::Influence => &[AnalysisKind::Influence],
+            Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
+            Self::Sweep => &[AnalysisKind::Sweep],
+        }
+    }
+}
+
+/// What the view remembers between frames.
+pub(super) struct AnalysisView {
+    pub(super) viewer: Viewer,
+    section: Section,
+    ablation: Ablation,
+    influence: Influence,
+    structure: Structure,
+    sweep: Sweep,
+}
+
+impl AnalysisView {
+    pub(super) fn new(render_state: Option<&egui_wgpu::RenderState>) -> Self {
+        let mut viewer = Viewer::new(render_state);
+        viewer.is_plain = true;
+        Self {
+            viewer,
+            section: Section::default(),
+            ablation: Ablation::Mean,
+            influence: Influence::default(),
+            structure: Structure::default(),
+            sweep: Sweep::default(),
+        }
+    }
+
+    /// Shows `section` and measures what it shows.
+    pub(super) fn measure(&mut self, workspace: &mut Workspace, section: Section) {
+        self.section = section;
+        for kind in section.kinds() {
+            workspace.analyse(*kind, self.ablation);
+        }
+    }
+
+    /// The influence of the token under the pointer, to be laid over the picture.
+    pub(super) fn overlay(&self, workspace: &Workspace, selection: &Selection) -> Option<Arc<Vec<f32>>> {
+        self.influence.map(workspace, selection.hovered?)
+    }
+
+    /// Call at the end of every frame, on show or not: what nothing points at any more is taken back.
+    pub(super) fn end(&mut self, workspace: &mut Workspace) {
+        self.sweep.end(workspace);
+    }
+
+    /// Draws the view beside the library; commands that were asked for are added to `commands`.
+    pub(super) fn ui(
+        &mut self,
+        ui: &mut Ui,
+        workspace: &mut Workspace,
+        selection: &mut Selection,
+        now: &Situation,
+        commands: &mut Vec<Command>,
+    ) {
+        Panel::right("analysed picture")
+            .default_size(352.0)
+            .size_range(240.0..=640.0)
+            .show(ui, |ui| self.picture_ui(ui, workspace, selection));
+        CentralPanel::default().show(ui, |ui| {
+            self.head_ui(ui);
+            if now.token_count == 0 {
+                ui.label(theme::muted(why_no_tokens(workspace)));
+                return;
+            }
+            bar::bar_ui(ui, workspace, self.section, &mut self.ablation, now, commands);
+            ui.separator();
+            ScrollArea::vertical()
+                .id_salt(self.section.title())
+                .auto_shrink([false, false])
+                .show(ui, |ui| match self.section {
+                    Section::Influence => self.influence.ui(ui, workspace, selection),
+                    Section::Structure => self.structure.ui(ui, workspace, selection),
+                    Section::Sweep => self.sweep.ui(ui, workspace, selection),
+                });
+        });
+    }
+
+    fn head_ui(&mut self, ui: &mut Ui) {
+        ui.horizontal_wrapped(|ui| {
+            for section in Section::ALL {
+                ui.selectable_value(&mut self.section, section, section.title());
+            }
+        });
+        ui.label(theme::muted(self.section.explanation()));
+    }
+
+    /// The picture, or what it would be under the hover, with the influence of the token under the pointer, or of the one
+    /// selected last, over it.
+    fn picture_ui(&mut self, ui: &mut Ui, workspace: &Workspace, selection: &Selection) {
+        // In the other parts the picture itself is asked for.
+        let selected = selection.primary().filter(|_| self.section == Section::Influence);
+        let token = selection.hovered.or(selected);
+        let heat = token.and_then(|token| self.influence.map(workspace, token));
+        if let Some(token) = token {
+            self.influence.figures_ui(ui, workspace, token);
+        }
+        let subject = workspace.active();
+        let hovered = workspace.hovered();
+        let shown = hovered.or_else(|| subject?.edited.as_ref());
+        let influence = token
+            .filter(|_| heat.is_some())
+            .map(|token| format!("influence of {token}"));
+        let layer = Layer {
+            name: "edited".to_owned(),
+            picture: shown.map(|shown| Arc::clone(&shown.picture)),
+            empty_text: "The picture appears here once it is encoded.".to_owned(),
+            badge: influence.or_else(|| hovered.map(|_| "hover".to_owned())),
+            ..Layer::default()
+        };
+        self.viewer.overlay = heat;
+        self.viewer.ui(ui, &[layer]);
+    }
+}
+
+/// Where there is nothing yet: what comes here and what brings it.
+fn empty_ui(ui: &mut Ui, section: Section) {
+    let command = section.command();
+    let keys = command.shortcut_text(ui.ctx());
+    let keys = keys.map_or_else(String::new, |keys| format!(" ({keys})"));
+    ui.add_space(4.0 * theme::GRID);
+    ui.label(theme::muted(format!(
+        "Nothing is measured of this picture yet. {}{keys}: {}",
+        command.name(),
+        command.tooltip()
+    )));
+}

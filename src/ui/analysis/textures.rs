@@ -1,0 +1,34 @@
+//! The pictures of a result as textures, each made once.
+
+use crate::engine::Analysed;
+use egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Textures of the newest result that was asked for.
+#[derive(Default)]
+pub(super) struct Textures {
+    of: Option<Arc<Analysed>>,
+    handles: HashMap<usize, TextureHandle>,
+}
+
+impl Textures {
+    /// The texture `key` of `found`; those of another result are dropped.
+    pub(super) fn get(
+        &mut self,
+        ctx: &Context,
+        found: &Arc<Analysed>,
+        key: usize,
+        options: TextureOptions,
+        make: impl FnOnce() -> ColorImage,
+    ) -> TextureId {
+        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, found)) {
+            self.handles.clear();
+            self.of = Some(Arc::clone(found));
+        }
+        self.handles
+            .entry(key)
+            .or_insert_with(|| ctx.load_texture("analysis", make(), options))
+            .id()
+    }
+}
