@@ -26,7 +26,7 @@ use support::generator;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const TOKENS: usize = 32;
-const DIM: usize = 32;
+const DIM: usize = 64;
 
 fn places(data: &Path) -> Places {
     Places {
@@ -212,7 +212,7 @@ fn what_cannot_be_generated_says_why() {
             .unwrap()
             .contains("16 x 8 tokens")
     );
-    refused(&mut bench, GenerateStart::Noise, "32 x 32");
+    refused(&mut bench, GenerateStart::Noise, "32 x 64");
 }
 
 #[test]
@@ -453,7 +453,7 @@ fn a_generator_opens_from_the_models_view_and_is_checked_there() {
     window.get_by_label("SiT");
     press_button(&mut window, "Check small-sit");
     window.get_by_label("It can be loaded.");
-    window.get_by_label_contains("32 × 32 tokens, 3 classes, 2 blocks of width 48");
+    window.get_by_label_contains("32 × 64 tokens, 3 classes, 2 blocks of width 48");
     pictures::keep(&mut window, "models-generator");
 
     press_button(&mut window, "Open small-sit");

@@ -15,7 +15,8 @@ use std::path::Path;
 const PICTURES: usize = 64;
 
 fn card() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/softscope-32/README.md")).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/softscope-32/README.md"))
+        .unwrap()
 }
 
 /// The number in the second cell of the card's row that begins with `name`.
@@ -30,13 +31,16 @@ fn on_card(card: &str, name: &str) -> f64 {
 
 #[test]
 fn the_card_says_what_is_measured() {
-    let Some(data) = support::shared("data") else { return };
+    let Some(data) = support::shared("data") else {
+        return;
+    };
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/softscope-32");
     let files = ModelFiles::locate(&model).unwrap();
     let tokenizer = Tokenizer::load(&files, &Device::Cpu, DType::F32, &mut |_, _| true).unwrap();
     let side = tokenizer.args().image_size;
     let config = DataConfig::default();
-    let folders = DataFolders::find(&[data.join("photos"), data.join("emoji")], config.held_out_share).unwrap();
+    let folders =
+        DataFolders::find(&[data.join("photos"), data.join("emoji")], config.held_out_share).unwrap();
     let library = Library::read(&folders.held_out, side, &config).unwrap();
     let held_out = HeldOut::prepare(&library, side, PICTURES, &config);
     let found = held_out.evaluate(&tokenizer).unwrap().figures;
@@ -50,9 +54,20 @@ fn the_card_says_what_is_measured() {
         ("part of the codebook in use", found.codebook_used, 0.006),
     ] {
         let stated = on_card(&card, name);
-        assert!((stated - found).abs() <= tolerance, "{name}: the card says {stated}, measured {found:.4}");
+        assert!(
+            (stated - found).abs() <= tolerance,
+            "{name}: the card says {stated}, measured {found:.4}"
+        );
     }
     let args = tokenizer.args();
-    assert!((args.vq_mean - found.latent_mean).abs() < 1e-4, "{}", found.latent_mean);
-    assert!((args.vq_std - found.latent_deviation).abs() < 1e-4, "{}", found.latent_deviation);
+    assert!(
+        (args.vq_mean - found.latent_mean).abs() < 1e-4,
+        "{}",
+        found.latent_mean
+    );
+    assert!(
+        (args.vq_std - found.latent_deviation).abs() < 1e-4,
+        "{}",
+        found.latent_deviation
+    );
 }

@@ -30,7 +30,7 @@ fn a_folder_of_pictures_becomes_tokens_in_the_order_of_names() {
 
     let tokens = Tensors::open(&out);
     assert_eq!(tokens.keys(), ["h", "indices", "z"]);
-    assert_eq!(tokens.shape("z"), [3, 32, 32]);
+    assert_eq!(tokens.shape("z"), [3, 32, 64]);
     assert_eq!(tokens.shape("indices"), [3, 32]);
     assert_eq!(
         tokens.metadata("names").as_deref(),
@@ -184,8 +184,8 @@ fn an_edit_changes_only_what_it_names() {
     run!["encode", sample("cat.jpg"), "--out", plain].ok();
     run!["edit", sample("cat.jpg"), "--recipe", recipe, "--out", edited].ok();
     let (plain, edited) = (Tensors::open(&plain).f32("z"), Tensors::open(&edited));
-    assert_eq!(edited.shape("z"), [1, 32, 32]);
-    let mut expected: Vec<&[f32]> = plain.chunks(32).collect();
+    assert_eq!(edited.shape("z"), [1, 32, 64]);
+    let mut expected: Vec<&[f32]> = plain.chunks(64).collect();
     expected.swap(2, 13);
     assert_eq!(edited.f32("z"), expected.concat());
 }
@@ -221,7 +221,7 @@ fn interpolation_takes_every_form() {
         assert_eq!((film.width(), film.height()), (128, 128), "{name}");
     }
     let z = Tensors::open(&write("between.safetensors", "slerp"));
-    assert_eq!(z.shape("z"), [3, 32, 32]);
+    assert_eq!(z.shape("z"), [3, 32, 64]);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn the_shipped_model_is_listed_and_sound() {
     for word in [
         "SoftVQ",
         "128 x 128",
-        "32 of 32 values",
+        "32 of 64 values",
         "1 x 1024 codewords",
         "loads",
     ] {

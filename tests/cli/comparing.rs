@@ -143,7 +143,7 @@ fn the_table_names_conventions_and_sizes() {
         "rFID is not",
         "mean",
         "deviation",
-        "32 x 32",
+        "32 x 64",
     ] {
         assert!(text.stdout.contains(words), "{words} in {}", text.stdout);
     }

@@ -275,19 +275,19 @@ fn ctrl_snaps_and_shift_is_fine() {
         "{snapped}"
     );
     panels.event_modifiers(
-        egui::Event::PointerMoved(start + vec2(40.0, 0.0)),
+        egui::Event::PointerMoved(start + vec2(44.0, 0.0)),
         Modifiers::NONE,
     );
     settle(&mut panels);
     let free = numeric_value(&panels, &label);
     panels.event_modifiers(
-        egui::Event::PointerMoved(start + vec2(60.0, 0.0)),
+        egui::Event::PointerMoved(start + vec2(64.0, 0.0)),
         Modifiers::SHIFT,
     );
     settle(&mut panels);
     let fine = numeric_value(&panels, &label);
     panels.event_modifiers(
-        egui::Event::PointerMoved(start + vec2(80.0, 0.0)),
+        egui::Event::PointerMoved(start + vec2(84.0, 0.0)),
         Modifiers::NONE,
     );
     settle(&mut panels);

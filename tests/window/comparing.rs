@@ -72,7 +72,7 @@ fn models_of_different_sizes_stand_side_by_side() {
         assert_eq!(cell.size(), cells[0].size());
         assert!(cells[..index].iter().all(|other| !other.intersects(*cell)));
     }
-    window.get_by_label_contains("32 × 32 tokens  128 px");
+    window.get_by_label_contains("32 × 64 tokens  128 px");
     let small = window.get_all_by_label_contains("8 × 8 tokens  32 px");
     assert_eq!(small.count(), 2);
     assert_eq!(notices(&window), Vec::<String>::new());
