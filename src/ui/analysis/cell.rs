@@ -52,7 +52,9 @@ impl Cell<'_> {
     }
 
     fn paint(&self, ui: &Ui, rect: Rect, response: &Response) {
-        let (painter, visuals) = (ui.painter(), ui.visuals());
+        // What was measured is there to be seen even where it cannot be clicked: no fading as controls do.
+        let (mut painter, visuals) = (ui.painter().clone(), ui.visuals());
+        painter.set_opacity(1.0);
         let picture = Rect::from_min_size(rect.min, vec2(rect.width(), rect.width()));
         let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
         painter.image(self.texture, picture, whole, Color32::WHITE);
