@@ -18,12 +18,14 @@ mod labelled;
 mod latents;
 mod model_report;
 mod models;
+mod probing;
 mod recipe;
 mod report;
 mod session;
 mod source;
 mod subject;
 mod tensor_file;
+mod token_map;
 mod token_writer;
 mod tokens;
 mod workspace;
@@ -50,6 +52,7 @@ pub use labelled::{Factor, FactorValues, Labelled};
 pub use latents::{LatentNoise, read_latents};
 pub use model_report::ModelReport;
 pub use models::{InstalledModel, ModelKind, ModelOrigin, PICTURE_EXTENSIONS, Places, pictures_in};
+pub use probing::{FactorProbes, FoundProbes, ProbeReport, TokenFigures};
 pub use recipe::{Recipe, RecipeError, embedded};
 pub use report::{
     LinePlot, PlotLine, Report, ReportBlock, ReportSection, ReportTable, line_plot, report_html, utc_date,
@@ -58,6 +61,7 @@ pub use session::{Session, SessionError, SessionModel, SessionPicture, StoredAs}
 pub use source::{SourcePicture, read_file, read_source, source_from_bytes};
 pub use subject::{Shown, Subject};
 pub use tensor_file::{TensorData, TensorEntry, tensors_to_bytes};
+pub use token_map::{ColourBy, MapPoint, MapStage, MappedPicture, PointColours, TokenMap, TokenPlane};
 pub use token_writer::{TokenFileOptions, TokenFileWriter, tokens_to_bytes};
 pub use tokens::{
     TokenFile, TokenFileError, holds_inputs, is_tensor_file, read_inputs, read_tokens, tokens_from_bytes,
@@ -65,5 +69,5 @@ pub use tokens::{
 pub use workspace::{
     CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile,
     DEFAULT_MOST_COLLECTED, Finding, GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED,
-    Notice, NoticeKind, Workspace,
+    Notice, NoticeKind, SurveyFiles, Workspace,
 };

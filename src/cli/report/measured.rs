@@ -9,10 +9,8 @@ use crate::cli::atlas::{self, Atlas, Shown};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::inputs::{self, Batches, PictureInput};
-use crate::cli::map::TokenMap;
-use crate::cli::probe;
 use crate::cli::progress::Progress;
-use crate::document::Labelled;
+use crate::document::{FoundProbes, Labelled, MappedPicture, ProbeReport, TokenMap};
 use crate::engine::{Ablation, NearHull, PaintFigures, PaintJob, PaintTokens, Runner};
 use crate::latent::LatentState;
 use crate::picture::{Mask, Planar, Rgb8};
@@ -35,7 +33,7 @@ pub(super) struct Measured {
     pub(super) map: Option<TokenMap>,
     /// `None` of a single picture.
     pub(super) components: Option<Components>,
-    pub(super) probes: probe::Report,
+    pub(super) probes: ProbeReport,
     /// `None` of a single picture.
     pub(super) painted: Option<Painted>,
 }
@@ -101,7 +99,15 @@ impl Measured {
             Some(_) => Some(atlas::atlas(runner, pictures, &states, &shown, &progress)?),
             None => None,
         };
-        let map = TokenMap::new(labelled, &states, args.most, &progress).ok();
+        let mapped: Vec<MappedPicture<'_>> = pictures
+            .iter()
+            .zip(&states)
+            .map(|(picture, state)| MappedPicture::of_state(&picture.name, state))
+            .collect();
+        let mut map = TokenMap::new(&mapped, &labelled.factors);
+        if let Some(map) = &mut map {
+            map.lay_out(&mapped, args.most, &|share| progress.watch(share));
+        }
         let rows: Vec<Vec<f32>> = states.iter().map(|state| state.z.values.clone()).collect();
         let of_rows: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
         let tokens = TokenRows {
@@ -124,7 +130,10 @@ impl Measured {
             atlas,
             map,
             components: principal_components(&of_rows, COMPONENTS),
-            probes: probe::probe(tokens, &labelled.factors, args.seed),
+            probes: ProbeReport::new(tokens, &labelled.factors, args.seed, &|share| {
+                progress.watch(share)
+            })
+            .unwrap_or_default(),
             painted,
         })
     }
@@ -179,13 +188,13 @@ impl Measured {
             strongest.map(|pair| format!("{:.2} steps ({} + {})", pair.change, pair.a, pair.b)),
         );
         for found in &self.probes.found {
-            if let probe::Found::Labels { factor, probes, .. } = found {
+            if let FoundProbes::Labels { probes, .. } = &found.probes {
                 let text = format!(
                     "{:.1} % (chance {:.1} %)",
                     100.0 * probes.all.hits.share,
                     100.0 * probes.chance.share
                 );
-                push(&format!("Probe: {factor}"), Some(text));
+                push(&format!("Probe: {}", found.factor), Some(text));
             }
         }
         let painted = self

@@ -4,9 +4,11 @@ use super::Args;
 use super::measured::{First, Measured, Painted};
 use crate::cli::atlas::{Atlas, SweepRow};
 use crate::cli::error::CliError;
-use crate::cli::map::TokenMap;
-use crate::cli::{probe, structure};
-use crate::document::{self, LinePlot, PlotLine, ReportBlock, ReportSection, ReportTable, line_plot};
+use crate::cli::structure;
+use crate::document::{
+    self, FactorProbes, LinePlot, PlotLine, ProbeReport, ReportBlock, ReportSection, ReportTable, TokenMap,
+    line_plot,
+};
 use std::path::Path;
 
 /// Rows of a table.
@@ -290,18 +292,18 @@ fn directions(measured: &Measured, folder: &str) -> Option<ReportSection> {
     })
 }
 
-fn probes(report: &probe::Report, folder: &str) -> Result<ReportSection, CliError> {
+fn probes(report: &ProbeReport, folder: &str) -> Result<ReportSection, CliError> {
     let mut blocks: Vec<ReportBlock> = report.left_out.iter().cloned().map(ReportBlock::Text).collect();
     if !report.found.is_empty() {
         blocks.push(ReportBlock::Table(ReportTable {
-            header: texts(&probe::COLUMNS),
-            rows: report.found.iter().map(probe::row).collect(),
+            header: texts(&FactorProbes::COLUMNS),
+            rows: report.found.iter().map(FactorProbes::row).collect(),
         }));
     }
     for found in &report.found {
         blocks.push(ReportBlock::Png(
-            probe::heat_map(found)?,
-            format!("{}, token by token", found.factor()),
+            found.heat_map()?,
+            format!("{}, token by token", found.factor),
         ));
     }
     Ok(ReportSection {

@@ -10,10 +10,11 @@ mod exporting;
 mod generating;
 mod importing;
 mod sessions;
+mod surveying;
 
 use super::autosave::AutosaveSlot;
 use super::{DocumentError, Places, Recipe, Shown, Subject, embedded};
-use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, ViewId};
+use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, ViewId, Wake};
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
 use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
@@ -31,6 +32,8 @@ use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use surveying::Surveying;
+pub use surveying::{DEFAULT_MOST_MAPPED, SurveyFiles};
 
 /// Where a picture comes from.
 #[derive(Debug, Clone)]
@@ -106,6 +109,8 @@ pub struct Workspace {
     comparison: Comparison,
     analysing: Analysing,
     collecting: Collecting,
+    surveying: Surveying,
+    wake: Wake,
     notices: Vec<Notice>,
 }
 
@@ -189,9 +194,11 @@ fn edited_view(id: SubjectId) -> ViewId {
 impl Workspace {
     /// `wake` is called from other threads when [`Workspace::update`] has something to take in.
     pub fn new(engine: Engine, places: Places, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let wake: Wake = Arc::new(wake);
+        let for_jobs = Wake::clone(&wake);
         let mut workspace = Self {
             engine,
-            jobs: Jobs::new(wake),
+            jobs: Jobs::new(move || for_jobs()),
             saving: Saving::default(),
             autosave: AutosaveSlot::take(&places),
             places,
@@ -213,6 +220,8 @@ impl Workspace {
             comparison: Comparison::default(),
             analysing: Analysing::default(),
             collecting: Collecting::default(),
+            surveying: Surveying::default(),
+            wake,
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -229,6 +238,7 @@ impl Workspace {
         while let Some(event) = self.engine.poll() {
             self.take_event(event);
         }
+        self.take_survey();
         self.pump();
         std::mem::take(&mut self.notices)
     }
@@ -241,7 +251,7 @@ impl Workspace {
                 self.take_job(finished);
             } else if let Some(event) = self.engine.wait() {
                 self.take_event(event);
-            } else {
+            } else if !self.finish_survey() {
                 return std::mem::take(&mut self.notices);
             }
         }
@@ -261,6 +271,7 @@ impl Workspace {
             || self.is_generating()
             || self.is_analysing()
             || self.collecting().is_some()
+            || self.is_surveying()
     }
 
     /// Folders in use.
@@ -274,7 +285,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a collection.
+    /// imported; what the comparison still lacks; analyses; a collection, its map and its probes.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -288,6 +299,8 @@ impl Workspace {
         self.hold_comparison();
         self.cancel_analyses();
         self.cancel_collecting();
+        self.cancel_mapping();
+        self.cancel_probing();
     }
 
     /// The model in use.
