@@ -3,12 +3,12 @@
 use super::context::{Context, model_json};
 use super::error::CliError;
 use super::inputs::{self, Batches, PictureInput};
-use super::labelled::Labelled;
 use super::options::FitArg;
 use super::outputs;
 use super::progress::Progress;
 use super::table::Table;
 use crate::analysis::{CodewordPair, CodewordUse, CodewordUser, SegmentUse, UsageCounter, compare};
+use crate::document::Labelled;
 use crate::document::{self, csv_field, write_folder_atomically};
 use crate::engine::{Runner, Sharpness, SweepStep};
 use crate::latent::{LatentState, Tokens};
