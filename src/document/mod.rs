@@ -58,5 +58,5 @@ pub use tokens::{
 };
 pub use workspace::{
     ComparedModel, ComparedState, ComparisonFile, Finding, GenerateOrder, GenerateStart, GenerationProgress,
-    Import, MOST_COMPARED, Notice, NoticeKind, Workspace,
+    Import, MOST_COMPARED, Notice, NoticeKind, Preview, Workspace,
 };

@@ -3,6 +3,7 @@
 
 mod analysing;
 mod generating;
+mod prefetching;
 
 use super::*;
 use crate::engine::{AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId};
