@@ -21,6 +21,8 @@ mod comparing;
 mod fixtures;
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "window/previewing.rs"]
+mod previewing;
 #[path = "window/training.rs"]
 mod training;
 

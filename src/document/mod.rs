@@ -65,5 +65,5 @@ pub use tokens::{
 pub use workspace::{
     CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile,
     DEFAULT_MOST_COLLECTED, Finding, GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED,
-    Notice, NoticeKind, Workspace,
+    Notice, NoticeKind, Preview, Workspace,
 };

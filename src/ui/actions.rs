@@ -109,6 +109,11 @@ impl SoftscopeApp {
                 );
             }
 
+            Command::TogglePreviews => {
+                let is_on = &mut self.settings.previews_while_dragging;
+                *is_on = !*is_on;
+            }
+            Command::ToggleEncodeAhead => self.settings.encodes_ahead = !self.settings.encodes_ahead,
             Command::OpenModel => self.ask(ctx, Question::Model),
             Command::OpenModelFolder => self.ask(ctx, Question::ModelFolder),
             Command::OpenGenerator => self.ask(ctx, Question::GeneratorFolder),

@@ -265,6 +265,8 @@ impl SoftscopeApp {
             shows_library: self.settings.shows_library,
             shows_inspector: self.settings.shows_inspector,
             uses_system_dialogs: self.settings.use_system_dialogs,
+            previews_while_dragging: self.settings.previews_while_dragging,
+            encodes_ahead: self.settings.encodes_ahead,
             is_cancellable: matches!(
                 status.running,
                 Some(Task::LoadModel(_) | Task::Encode(_) | Task::Reconstruct { .. })
@@ -287,6 +289,8 @@ impl SoftscopeApp {
     /// Takes in what has arrived since the last frame. Never waits.
     fn take_in(&mut self, ctx: &egui::Context) {
         self.workspace.set_comparing(self.state.tab == Tab::Compare);
+        self.workspace.set_encodes_ahead(self.settings.encodes_ahead);
+        self.workspace.set_previews(self.settings.previews_while_dragging);
         for notice in self.workspace.update() {
             self.state.notices.push(notice);
         }
@@ -381,6 +385,7 @@ impl SoftscopeApp {
             Tab::Models => self.models_ui(ui, &mut commands),
         };
         self.state.analysis.end(&mut self.workspace);
+        self.workspace.end_look();
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);

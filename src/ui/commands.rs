@@ -178,6 +178,10 @@ pub struct Situation {
     pub shows_inspector: bool,
     /// Paths are asked for through the system's dialogs.
     pub uses_system_dialogs: bool,
+    /// Pictures are decoded ahead of the hand.
+    pub previews_while_dragging: bool,
+    /// Pictures are encoded before anybody looks at them.
+    pub encodes_ahead: bool,
 }
 
 macro_rules! commands {
@@ -297,6 +301,8 @@ commands! {
     StopTraining: Model, Training, "Stop training", "Ends training after the step under way. All that was reached is kept, and it can be continued.", [ctrl_shift(Key::R)];
     UseTrainedModel: Model, Trained, "Use trained model", "Loads the run's last checkpoint into this window; training goes on meanwhile.", [ctrl(Key::U)];
     OpenTrainingFolder: Model, Trained, "Open folder of the run", "Shows model, log and sheets in the system's file manager.", [];
+    TogglePreviews: Model, Nothing, "Previews while dragging", "With a model slower than a frame, decodes positions of the number under the pointer ahead, and shows blends of them until the exact picture is there.", [];
+    ToggleEncodeAhead: Model, Nothing, "Encode ahead", "Encodes the pictures of the library while nothing else is to do, the next one first.", [];
     CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models, measuring tokens or generating.", [ctrl(Key::Period)];
 
     CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];
@@ -329,6 +335,8 @@ impl Command {
             Self::ToggleLibrary => now.shows_library,
             Self::ToggleInspector => now.shows_inspector,
             Self::ToggleSystemDialogs => now.uses_system_dialogs,
+            Self::TogglePreviews => now.previews_while_dragging,
+            Self::ToggleEncodeAhead => now.encodes_ahead,
             _ => false,
         }
     }

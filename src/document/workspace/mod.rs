@@ -1,6 +1,7 @@
 //! All that is open, tied to the engine. Nothing here waits but [`Workspace::settle`]: requests go to the engine, file
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
+mod ahead;
 mod analysing;
 mod collecting;
 mod comparing;
@@ -17,6 +18,8 @@ use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, Vie
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
 use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
+use ahead::Ahead;
+pub use ahead::Preview;
 use analysing::Analysing;
 pub use analysing::Finding;
 use collecting::Collecting;
@@ -31,6 +34,7 @@ use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Where a picture comes from.
 #[derive(Debug, Clone)]
@@ -96,6 +100,9 @@ pub struct Workspace {
     last_id: u64,
     encoding: Option<Encoding>,
     hover: Option<Hover>,
+    ahead: Ahead,
+    /// Pictures that nobody has looked at yet are encoded while nothing else is to do.
+    encodes_ahead: bool,
     exports: VecDeque<ExportTask>,
     generating: Generating,
     folder: Option<FolderImport>,
@@ -125,6 +132,8 @@ struct Work {
     decode: Option<(Stamp, Arc<[Edit]>)>,
     /// A newer edit list waits for that decode to end: so every result of a drag is seen, however slow the model.
     decode_again: bool,
+    /// Since when the picture on show is not that of the edit list.
+    behind_since: Option<Instant>,
     /// Edit list that [`Subject::edited`] shows.
     shown: Option<Arc<[Edit]>>,
     /// Side and fit of the crop that is being made.
@@ -145,6 +154,7 @@ impl Work {
             file,
             decode: None,
             decode_again: false,
+            behind_since: None,
             shown: None,
             cropping: None,
             is_encode_held: false,
@@ -158,6 +168,7 @@ impl Work {
     fn forget_results(&mut self) {
         self.decode = None;
         self.decode_again = false;
+        self.behind_since = None;
         self.shown = None;
         self.is_encode_held = false;
     }
@@ -205,6 +216,8 @@ impl Workspace {
             last_id: 0,
             encoding: None,
             hover: None,
+            ahead: Ahead::default(),
+            encodes_ahead: true,
             exports: VecDeque::new(),
             generating: Generating::default(),
             folder: None,
@@ -442,6 +455,17 @@ impl Workspace {
         work.decode.is_none() && work.shown.as_deref() == Some(&*subject.history.effective())
     }
 
+    /// How long the picture on show has not been that of the edit list; `None` while it is.
+    pub fn behind(&self, id: SubjectId) -> Option<Duration> {
+        self.work.get(&id)?.behind_since.map(|since| since.elapsed())
+    }
+
+    /// Whether pictures that were not active yet are encoded while nothing else is to do, the one after the active
+    /// picture first.
+    pub fn set_encodes_ahead(&mut self, encodes_ahead: bool) {
+        self.encodes_ahead = encodes_ahead;
+    }
+
     fn notice(&mut self, kind: NoticeKind, text: impl Into<String>) {
         self.notices.push(Notice {
             kind,
@@ -487,6 +511,7 @@ impl Workspace {
     /// Starts whatever can start now.
     fn pump(&mut self) {
         self.pump_token_imports();
+        self.pump_ahead();
         self.pump_encoding();
         self.pump_exports();
         self.pump_comparison();
