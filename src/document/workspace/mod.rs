@@ -6,6 +6,7 @@ mod comparing;
 mod editing;
 mod events;
 mod exporting;
+mod findings;
 mod generating;
 mod importing;
 mod sessions;
