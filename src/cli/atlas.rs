@@ -3,14 +3,14 @@
 use super::context::{Context, model_json};
 use super::error::CliError;
 use super::inputs::{self, Batches, PictureInput};
-use super::labelled::Labelled;
 use super::options::FitArg;
 use super::outputs;
 use super::progress::Progress;
 use super::table::Table;
 use crate::analysis::{CodewordPair, CodewordUse, CodewordUser, SegmentUse, UsageCounter};
 use crate::document::{
-    self, CODEWORD_PAIRS, CodewordFindings, CodewordSheetRow, SweepRow, SweepSheet, write_folder_atomically,
+    self, CODEWORD_PAIRS, CodewordFindings, CodewordSheetRow, Labelled, SweepRow, SweepSheet,
+    write_folder_atomically,
 };
 use crate::engine::{Runner, Sharpness};
 use crate::latent::{LatentState, Tokens};

@@ -5,6 +5,7 @@ mod apply;
 mod atomic;
 mod autosave;
 mod class_names;
+mod collection;
 mod comparison;
 mod directions;
 mod error;
@@ -12,6 +13,8 @@ mod export;
 mod extension;
 mod generation;
 mod history;
+mod inputs;
+mod labelled;
 mod latents;
 mod model_report;
 mod models;
@@ -28,6 +31,7 @@ mod workspace;
 pub use apply::apply_edits;
 pub use atomic::{write_atomically, write_folder_atomically};
 pub use class_names::{class_name, class_of};
+pub use collection::{CollectedPicture, Collection, MixtureSummary};
 pub use comparison::{
     ComparedFacts, ComparisonFailure, ComparisonRow, comparison_csv, comparison_summaries, csv_field,
 };
@@ -44,6 +48,8 @@ pub use export::{
 };
 pub use generation::{GENERATION_KEYWORD, GenerationRecord, StartRecord};
 pub use history::History;
+pub use inputs::{PictureInput, PreparedPicture, gather_pictures, model_side, path_name, picture_count};
+pub use labelled::{Factor, FactorValues, Labelled};
 pub use latents::{LatentNoise, read_latents};
 pub use model_report::ModelReport;
 pub use models::{InstalledModel, ModelKind, ModelOrigin, PICTURE_EXTENSIONS, Places, pictures_in};
@@ -60,6 +66,7 @@ pub use tokens::{
     TokenFile, TokenFileError, holds_inputs, is_tensor_file, read_inputs, read_tokens, tokens_from_bytes,
 };
 pub use workspace::{
-    ComparedModel, ComparedState, ComparisonFile, Finding, GenerateOrder, GenerateStart, GenerationProgress,
-    Import, MOST_COMPARED, Notice, NoticeKind, Workspace,
+    CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile,
+    DEFAULT_MOST_COLLECTED, Finding, GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED,
+    Notice, NoticeKind, Workspace,
 };

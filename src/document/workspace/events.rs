@@ -2,7 +2,7 @@
 
 use super::{DecodeWhen, EXPORT_VIEW, HOVER_VIEW, NoticeKind, SourceFile, TOKENS_VIEW, Work, Workspace};
 use crate::document::{RecipeError, Shown, Subject};
-use crate::engine::{Decoded, Encoded, Event, ModelInfo, Stamp, SubjectId, Task, ViewId};
+use crate::engine::{Decoded, Encoded, Event, ModelInfo, Stamp, SubjectId, Task, ViewId, WorkKind};
 use std::sync::Arc;
 
 fn shown(decoded: &Decoded) -> Shown {
@@ -46,6 +46,7 @@ impl Workspace {
                 stamp, reconstructed, ..
             } => self.take_reconstructed(stamp, reconstructed),
             Event::Analysed { stamp, analysed } => self.take_analysed(stamp, analysed),
+            Event::Worked { stamp, kind } => self.take_worked(stamp, kind),
             Event::ModelLeft(eviction) => self.notice(NoticeKind::Warning, eviction.to_string()),
             Event::GeneratorOpened(info) => self.take_generator(info),
             Event::GenerationStep { stamp, step } => self.take_generation_step(stamp, step),
@@ -60,6 +61,7 @@ impl Workspace {
         self.encoding = None;
         self.hover = None;
         self.forget_analyses();
+        self.forget_collection();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {
             if let Some(work) = self.work.get_mut(&subject.id) {
@@ -172,6 +174,7 @@ impl Workspace {
             }
             Task::Reconstruct { ref model, .. } => self.take_reconstruction_failure(stamp, model, &message),
             Task::Analyse(_) => self.take_analysis_failure(stamp, &message),
+            Task::Work(kind) => self.take_work_failure(stamp, kind, &message),
         }
     }
 
@@ -192,6 +195,28 @@ impl Workspace {
             Task::Decode(_) => drop(self.end_decode(stamp)),
             Task::Reconstruct { .. } => self.take_reconstruction_cancelled(stamp),
             Task::Analyse(_) => self.take_analysis_cancelled(stamp),
+            Task::Work(kind) => self.take_work_cancelled(stamp, kind),
+        }
+    }
+
+    fn take_worked(&mut self, stamp: Stamp, kind: WorkKind) {
+        match kind {
+            WorkKind::Collection => self.take_collected(stamp),
+            WorkKind::Report => {}
+        }
+    }
+
+    fn take_work_failure(&mut self, stamp: Stamp, kind: WorkKind, message: &str) {
+        match kind {
+            WorkKind::Collection => self.take_collecting_failure(stamp, message),
+            WorkKind::Report => {}
+        }
+    }
+
+    fn take_work_cancelled(&mut self, stamp: Stamp, kind: WorkKind) {
+        match kind {
+            WorkKind::Collection => self.take_collecting_cancelled(stamp),
+            WorkKind::Report => {}
         }
     }
 

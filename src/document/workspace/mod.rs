@@ -2,6 +2,7 @@
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
 mod analysing;
+mod collecting;
 mod comparing;
 mod editing;
 mod events;
@@ -19,6 +20,8 @@ use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
 use analysing::Analysing;
 pub use analysing::Finding;
+use collecting::Collecting;
+pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
 use comparing::Comparison;
 pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
 use exporting::ExportTask;
@@ -103,6 +106,7 @@ pub struct Workspace {
     saving: Saving,
     comparison: Comparison,
     analysing: Analysing,
+    collecting: Collecting,
     notices: Vec<Notice>,
 }
 
@@ -209,6 +213,7 @@ impl Workspace {
             directions: HashMap::new(),
             comparison: Comparison::default(),
             analysing: Analysing::default(),
+            collecting: Collecting::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -256,6 +261,7 @@ impl Workspace {
             || self.comparison_progress().is_some()
             || self.is_generating()
             || self.is_analysing()
+            || self.collecting().is_some()
     }
 
     /// Folders in use.
@@ -269,7 +275,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses.
+    /// imported; what the comparison still lacks; analyses; a collection.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -282,6 +288,7 @@ impl Workspace {
         self.cancel_exports();
         self.hold_comparison();
         self.cancel_analyses();
+        self.cancel_collecting();
     }
 
     /// The model in use.
@@ -469,6 +476,7 @@ impl Workspace {
                     .values_mut()
                     .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
                 self.next_of_folder();
+                self.collecting_lost_a_job();
                 self.notice(
                     NoticeKind::Error,
                     format!("A task on a file ended unexpectedly: {message}"),
