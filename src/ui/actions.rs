@@ -6,7 +6,7 @@ use super::commands::Command;
 use super::dialogs::{Answer, ExportKind, Question};
 use super::settings::ThemeChoice;
 use super::viewer::CompareMode;
-use crate::document::{AnimationFormat, ComparisonFile, Export, Import, Notice, NoticeKind};
+use crate::document::{AnimationFormat, ComparisonFile, Export, FindingsPart, Import, Notice, NoticeKind};
 use crate::engine::SubjectId;
 use crate::latent::Edit;
 use std::path::{Path, PathBuf};
@@ -42,6 +42,11 @@ impl SoftscopeApp {
             Command::ExportModelTable => self.ask_export(ctx, ExportKind::ModelTable),
             Command::ExportRecipe => self.ask_export(ctx, ExportKind::Recipe),
             Command::ExportTokens => self.ask_export(ctx, ExportKind::Tokens),
+            Command::ExportFindings => {
+                if let Some(part) = self.state.analysis.part() {
+                    self.ask_export(ctx, ExportKind::Findings(part));
+                }
+            }
             Command::ExportGif => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Gif)),
             Command::ExportApng => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Apng)),
             Command::ExportFrames => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Frames)),
@@ -199,6 +204,9 @@ impl SoftscopeApp {
             ExportKind::ModelTable => "models.csv",
             ExportKind::Recipe => "recipe.json",
             ExportKind::Tokens => "tokens.safetensors",
+            ExportKind::Findings(FindingsPart::Influence) => "influence",
+            ExportKind::Findings(FindingsPart::Structure) => "structure",
+            ExportKind::Findings(FindingsPart::Sweep) => "sweep",
             ExportKind::Interpolation(AnimationFormat::Gif) => "interpolation.gif",
             ExportKind::Interpolation(AnimationFormat::Apng) => "interpolation.png",
             ExportKind::Interpolation(AnimationFormat::Frames) => "interpolation",
@@ -252,6 +260,7 @@ impl SoftscopeApp {
             ExportKind::Picture | ExportKind::Tokens => Some(Export::Edited { path }),
             ExportKind::Sheet => Some(Export::Sheet { path }),
             ExportKind::Recipe => Some(Export::Recipe { path }),
+            ExportKind::Findings(part) => Some(Export::Findings { path, part }),
             ExportKind::Interpolation(format) => self.interpolation_export(path, format),
             // Of the comparison, not of the active picture.
             ExportKind::ModelSheet | ExportKind::ModelTable => None,

@@ -239,6 +239,11 @@ impl SoftscopeApp {
             applied_count: active.map_or(0, |subject| subject.history.applied().len()),
             undone_count: active.map_or(0, |subject| subject.history.undone().len()),
             compared_count: self.workspace.compared_count(),
+            has_findings: self
+                .state
+                .analysis
+                .part()
+                .is_some_and(|part| self.workspace.has_findings(part)),
             selected_count: self.state.selection.tokens().len(),
             has_interpolation: self.token_count() > 0 && self.other_picture().is_some(),
             has_preview: active.is_some_and(|subject| subject.history.pending().is_some()),

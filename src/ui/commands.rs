@@ -57,6 +57,7 @@ enum Need {
     OtherPicture,
     Encoded,
     Compared,
+    Findings,
     Interpolation,
     Applied,
     Undone,
@@ -90,6 +91,10 @@ impl Need {
             Self::Compared => (
                 now.compared_count > 0,
                 "Compare models first: choose some in the Compare view.",
+            ),
+            Self::Findings => (
+                now.has_findings,
+                "Measure something in the view Analysis first: what its section shows is written.",
             ),
             Self::Interpolation => (
                 now.has_interpolation,
@@ -148,6 +153,8 @@ pub struct Situation {
     pub selected_count: usize,
     /// Models of the comparison that are done with the picture.
     pub compared_count: usize,
+    /// Something is measured of what the view Analysis shows.
+    pub has_findings: bool,
     /// A second picture to interpolate to is known.
     pub has_interpolation: bool,
     /// An edit is under the hand and not yet a step.
@@ -244,6 +251,7 @@ commands! {
     ExportTokens: File, Encoded, "Export tokens…", "Writes the edited tokens z [1, L, D] as safetensors, for the decode command.", [];
     ExportModelSheet: File, Compared, "Export model sheet…", "Writes the picture and what each compared model made of it, with the figures, as one PNG.", [];
     ExportModelTable: File, Compared, "Export model table…", "Writes the figures of the compared models as CSV.", [];
+    ExportFindings: File, Findings, "Export findings…", "Writes what the section of the view Analysis shows into a folder: tables, tensors and pictures, as the commands write them.", [];
     ExportGif: File, Interpolation, "Interpolation as GIF…", "Writes the interpolation to the second picture as an endless GIF (256 colours a frame).", [];
     ExportApng: File, Interpolation, "Interpolation as animated PNG…", "Writes the interpolation to the second picture as a lossless animated PNG.", [];
     ExportFrames: File, Interpolation, "Interpolation as frames…", "Writes the interpolation to the second picture as a folder of numbered PNG files.", [];
@@ -414,6 +422,7 @@ mod tests {
             undone_count: 1,
             selected_count: 2,
             compared_count: 2,
+            has_findings: true,
             has_interpolation: true,
             has_preview: false,
             has_removed: true,

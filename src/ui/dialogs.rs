@@ -1,7 +1,7 @@
 //! Questions for a path: the system's file dialog on a thread of its own, or a small window with a path field where the
 //! system has none. The window never waits for either.
 
-use crate::document::AnimationFormat;
+use crate::document::{AnimationFormat, FindingsPart};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -28,6 +28,8 @@ pub(super) enum ExportKind {
     ModelSheet,
     /// The compared models' figures as CSV.
     ModelTable,
+    /// What was measured of tokens, as a folder.
+    Findings(FindingsPart),
     /// The interpolation to the second picture.
     Interpolation(AnimationFormat),
 }
@@ -78,6 +80,7 @@ impl Question {
             Self::Export(ExportKind::ModelTable) => "Export model table",
             Self::Export(ExportKind::Recipe) => "Export recipe",
             Self::Export(ExportKind::Tokens) => "Export tokens",
+            Self::Export(ExportKind::Findings(_)) => "Export findings",
             Self::Export(ExportKind::Interpolation(_)) => "Export interpolation",
         }
     }
@@ -105,7 +108,7 @@ impl Question {
             Self::Export(ExportKind::Recipe) => &[("Recipe", &["json"])],
             Self::Export(ExportKind::Tokens) => &[("Tokens", &["safetensors"])],
             Self::Export(ExportKind::Interpolation(AnimationFormat::Gif)) => &[("GIF", &["gif"])],
-            Self::Export(ExportKind::Interpolation(AnimationFormat::Frames)) => &[],
+            Self::Export(ExportKind::Findings(_) | ExportKind::Interpolation(AnimationFormat::Frames)) => &[],
             Self::Export(ExportKind::Sheet | ExportKind::ModelSheet | ExportKind::Interpolation(_)) => {
                 &[("PNG", &["png"])]
             }

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A decoded step of an export.
-struct Frame {
-    picture: Arc<Rgb8>,
+pub(super) struct Frame {
+    pub(super) picture: Arc<Rgb8>,
     state: Arc<LatentState>,
 }
 
-type MakeFiles = Box<dyn FnOnce(&[Frame]) -> Result<ExportedFiles, DocumentError> + Send>;
+pub(super) type MakeFiles = Box<dyn FnOnce(&[Frame]) -> Result<ExportedFiles, DocumentError> + Send>;
 
 /// An export under way.
 pub(super) struct ExportTask {
@@ -80,6 +80,7 @@ impl Workspace {
                 Ok(ExportTask::new(path, VecDeque::new(), Vec::new(), make_files))
             }
             Export::Sheet { path } => self.sheet_task(subject, path),
+            Export::Findings { path, part } => self.findings_task(part, path),
             Export::Interpolation {
                 path,
                 other,
@@ -265,7 +266,12 @@ impl Workspace {
 }
 
 impl ExportTask {
-    fn new(path: PathBuf, waiting: VecDeque<DecodeJob>, frames: Vec<Frame>, make_files: MakeFiles) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        waiting: VecDeque<DecodeJob>,
+        frames: Vec<Frame>,
+        make_files: MakeFiles,
+    ) -> Self {
         Self {
             path,
             waiting,

@@ -8,6 +8,7 @@ mod comparing;
 mod editing;
 mod events;
 mod exporting;
+mod findings;
 mod generating;
 mod importing;
 mod sessions;

@@ -27,6 +27,9 @@ pub(super) fn bar_ui(
 ) {
     ui.horizontal_wrapped(|ui| {
         command_button(ui, section.command(), now, commands);
+        if section.part().is_some() {
+            command_button(ui, Command::ExportFindings, now, commands);
+        }
         if section != Section::Sweep {
             place_ui(ui, ablation);
         }

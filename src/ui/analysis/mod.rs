@@ -11,11 +11,12 @@ mod terms;
 mod textures;
 
 use super::commands::{Command, Situation};
+use super::hand::Hand;
 use super::selection::Selection;
 use super::shown_tokens::why_no_tokens;
 use super::theme;
 use super::viewer::{Layer, Viewer};
-use crate::document::Workspace;
+use crate::document::{FindingsPart, Workspace};
 use crate::engine::{Ablation, AnalysisKind};
 use egui::{CentralPanel, Panel, ScrollArea, Ui};
 use influence::Influence;
@@ -59,7 +60,8 @@ impl Section {
             }
             Self::Sweep => {
                 "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
-                 see its tau on the selected tokens alone, click it to set it, as an edit that can be undone."
+                 see its tau on the selected tokens, or on all where none is, click it to set it, or move tau by hand: all \
+                 are edits that can be undone."
             }
         }
     }
@@ -73,13 +75,18 @@ impl Section {
         }
     }
 
+    /// What is written of it.
+    fn part(self) -> Option<FindingsPart> {
+        match self {
+            Self::Influence => Some(FindingsPart::Influence),
+            Self::Structure => Some(FindingsPart::Structure),
+            Self::Sweep => Some(FindingsPart::Sweep),
+        }
+    }
+
     /// What is measured for it.
     fn kinds(self) -> &'static [AnalysisKind] {
-        match self {
-            Self::Influence => &[AnalysisKind::Influence],
-            Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
-            Self::Sweep => &[AnalysisKind::Sweep],
-        }
+        self.part().map_or(&[], FindingsPart::kinds)
     }
 }
 
@@ -91,6 +98,7 @@ pub(super) struct AnalysisView {
     influence: Influence,
     structure: Structure,
     sweep: Sweep,
+    hand: Hand,
 }
 
 impl AnalysisView {
@@ -104,6 +112,7 @@ impl AnalysisView {
             influence: Influence::default(),
             structure: Structure::default(),
             sweep: Sweep::default(),
+            hand: Hand::default(),
         }
     }
 
@@ -113,6 +122,11 @@ impl AnalysisView {
         for kind in section.kinds() {
             workspace.analyse(*kind, self.ablation);
         }
+    }
+
+    /// What the section on show writes.
+    pub(super) fn part(&self) -> Option<FindingsPart> {
+        self.section.part()
     }
 
     /// The influence of the token under the pointer, to be laid over the picture.
@@ -134,6 +148,7 @@ impl AnalysisView {
         now: &Situation,
         commands: &mut Vec<Command>,
     ) {
+        self.hand.begin(ui, workspace);
         Panel::right("analysed picture")
             .default_size(352.0)
             .size_range(240.0..=640.0)
@@ -152,9 +167,10 @@ impl AnalysisView {
                 .show(ui, |ui| match self.section {
                     Section::Influence => self.influence.ui(ui, workspace, selection),
                     Section::Structure => self.structure.ui(ui, workspace, selection),
-                    Section::Sweep => self.sweep.ui(ui, workspace, selection),
+                    Section::Sweep => self.sweep.ui(ui, workspace, selection, &mut self.hand),
                 });
         });
+        self.hand.end(ui, workspace);
     }
 
     fn head_ui(&mut self, ui: &mut Ui) {

@@ -1,7 +1,7 @@
 //! The heaviest codewords of a token as bars under the hand.
 
-use super::Section;
 use super::actions::action_button;
+use super::{Section, hull};
 use crate::analysis;
 use crate::engine::SubjectId;
 use crate::latent::{Edit, LatentState, Mixture, Rest};
@@ -31,6 +31,7 @@ pub(super) struct MixturePanel {
     /// Whether the pointer or the focus was on the bars in the last frame: then the rows keep their order.
     is_in_use: bool,
     pub(super) is_logarithmic: bool,
+    hull: hull::HullPanel,
 }
 
 impl Default for MixturePanel {
@@ -43,6 +44,7 @@ impl Default for MixturePanel {
             wanted: 0,
             is_in_use: false,
             is_logarithmic: true,
+            hull: hull::HullPanel::default(),
         }
     }
 }
@@ -108,9 +110,10 @@ impl MixturePanel {
 pub(super) fn mixture_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut MixturePanel, tau: f32) {
     let tokens = section.tokens;
     let Some(mixture) = tokens.state.mixture(section.token) else {
-        free_token_ui(ui, section, tau);
+        free_token_ui(ui, section, panel, tau);
         return;
     };
+    hull::reached_ui(ui, section, &panel.hull);
     panel.update_rows(tokens, section.token);
     settings_ui(ui, panel, mixture.weights.len());
     let original = tokens
@@ -136,11 +139,12 @@ pub(super) fn mixture_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut Mix
 }
 
 /// A token of values alone has no bars; says how to get some.
-fn free_token_ui(ui: &mut Ui, section: &mut Section<'_>, tau: f32) {
+fn free_token_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut MixturePanel, tau: f32) {
     ui.weak(
         "No codeword weights stand behind this token: it was moved off its mixture, generated or imported as values. \
          Project it onto the hull of the codewords to get some again.",
     );
+    hull::gauge_ui(ui, section, &mut panel.hull);
     ui.horizontal_wrapped(|ui| {
         let tokens = vec![section.token];
         let edit = Edit::Project {

@@ -5,10 +5,12 @@ mod codewords;
 mod figures;
 mod gaussian;
 mod history;
+mod hull;
 mod mixture;
 mod ranking;
 mod values;
 
+pub(super) use actions::{TAU_RANGE, tau_of};
 pub use history::history_ui;
 
 use super::column;
