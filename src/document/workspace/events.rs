@@ -61,6 +61,7 @@ impl Workspace {
         self.encoding = None;
         self.hover = None;
         self.forget_analyses();
+        self.forget_directions();
         self.forget_collection();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {

@@ -2,8 +2,10 @@
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
 mod analysing;
+mod codewords;
 mod collecting;
 mod comparing;
+mod directing;
 mod editing;
 mod events;
 mod exporting;
@@ -20,10 +22,13 @@ use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
 use analysing::Analysing;
 pub use analysing::Finding;
+use codewords::Counting;
 use collecting::Collecting;
 pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
 use comparing::Comparison;
 pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
+use directing::Directing;
+pub use directing::{DirectionFigures, DirectionOrder, FoundDirections};
 use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
@@ -107,6 +112,8 @@ pub struct Workspace {
     comparison: Comparison,
     analysing: Analysing,
     collecting: Collecting,
+    counting: Counting,
+    directing: Directing,
     notices: Vec<Notice>,
 }
 
@@ -213,6 +220,8 @@ impl Workspace {
             directions: HashMap::new(),
             comparison: Comparison::default(),
             analysing: Analysing::default(),
+            counting: Counting::default(),
+            directing: Directing::default(),
             collecting: Collecting::default(),
             notices: Vec::new(),
         };
@@ -477,6 +486,7 @@ impl Workspace {
                     .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
                 self.next_of_folder();
                 self.collecting_lost_a_job();
+                self.directing_lost_a_job();
                 self.notice(
                     NoticeKind::Error,
                     format!("A task on a file ended unexpectedly: {message}"),
