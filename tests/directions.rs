@@ -169,7 +169,10 @@ fn encoded(runner: &Runner, path: &Path) -> softscope::latent::LatentState {
 #[test]
 fn codewords_are_counted_as_over_the_pictures_one_by_one() {
     let mut bench = Bench::new(4);
-    assert!(bench.workspace.codeword_atlas().is_none(), "it is counted meanwhile");
+    assert!(
+        bench.workspace.codeword_atlas().is_none(),
+        "it is counted meanwhile"
+    );
     bench.settle();
     let atlas = bench.workspace.codeword_atlas().unwrap();
     let runner = Runner::open(&bench.model(), &OPTIONS, &NoControl).unwrap();
@@ -339,7 +342,8 @@ fn a_saved_direction_moves_other_pictures_and_a_recipe_gives_the_same_bytes() {
         &"--out",
         &out,
     ]);
-    let [window, command] = ["window.png", "command.png"].map(|name| std::fs::read(bench.path(name)).unwrap());
+    let [window, command] =
+        ["window.png", "command.png"].map(|name| std::fs::read(bench.path(name)).unwrap());
     assert!(window == command, "the window's file differs from the command's");
 
     bench.workspace.undo();

@@ -7,7 +7,9 @@ use super::options::FitArg;
 use super::outputs;
 use super::table::Table;
 use crate::analysis::{Components, MeanDifference, Separation, mean_difference, principal_components};
-use crate::document::{Direction, DirectionOrigin, write_atomically, write_folder_atomically};
+use crate::document::{
+    Direction, DirectionOrigin, component_files, write_atomically, write_folder_atomically,
+};
 use crate::engine::Runner;
 use clap::ValueEnum;
 use serde_json::json;
@@ -188,21 +190,13 @@ fn components(context: &Context, args: &Args, folder: &Path, count: usize) -> Re
             inputs::count(rows.len())
         ));
     }
-    let mut files = vec![("components.csv".to_owned(), components_csv(&found).into_bytes())];
     let from = [folder.display().to_string()];
     let directions = Direction::of_components(&found, origin(&runner, &from), rows.len());
     for (index, direction) in directions.iter().enumerate() {
-        let text = direction.to_json();
-        save(
-            context,
-            args.save
-                .as_ref()
-                .map(|name| format!("{name}-{}", index + 1))
-                .as_deref(),
-            &text,
-        )?;
-        files.push((format!("pca-{}.json", index + 1), text.into_bytes()));
+        let name = args.save.as_ref().map(|name| format!("{name}-{}", index + 1));
+        save(context, name.as_deref(), &direction.to_json())?;
     }
+    let files = component_files(&found, &directions);
     write_folder_atomically(&args.out, &files)?;
     context.note(&format!(
         "Wrote {}: components.csv and {} directions",
@@ -218,14 +212,6 @@ fn components(context: &Context, args: &Args, folder: &Path, count: usize) -> Re
         "shares_of_variance": found.shares,
     });
     context.results(&components_text(&found), &json)
-}
-
-fn components_csv(found: &Components) -> String {
-    let mut text = "component,deviation,share_of_variance\n".to_owned();
-    for (index, (deviation, share)) in found.deviations.iter().zip(&found.shares).enumerate() {
-        text.push_str(&format!("{},{deviation},{share}\n", index + 1));
-    }
-    text
 }
 
 fn components_text(found: &Components) -> String {

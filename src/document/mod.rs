@@ -42,9 +42,9 @@ pub use export::{
     ExportedFiles, FindingsPart, GradientFindings, INFLUENCE_COLUMNS, InfluenceFindings, JPEG_QUALITY,
     MatrixSheet, ModelSheet, ModelSheetCell, ModelSheetRow, RECIPE_KEYWORD, SOURCE_KEYWORD, ScatterSheet,
     SheetPictures, StructureFindings, SweepRow, SweepSheet, animation_bytes, codeword_files, codeword_sheet,
-    comparison_sheet, contact_sheet, edited_bytes, edited_jpeg, edited_png, influence_files, influence_sheet,
-    interactions_png, interpolation_edits, matrix_sheet, model_sheet, scatter_sheet, structure_files,
-    sweep_files, sweep_sheet,
+    comparison_sheet, component_files, contact_sheet, edited_bytes, edited_jpeg, edited_png, influence_files,
+    influence_sheet, interactions_png, interpolation_edits, matrix_sheet, model_sheet, scatter_sheet,
+    structure_files, sweep_files, sweep_sheet,
 };
 pub use generation::{GENERATION_KEYWORD, GenerationRecord, StartRecord};
 pub use history::History;
@@ -67,6 +67,6 @@ pub use tokens::{
 };
 pub use workspace::{
     CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile,
-    DEFAULT_MOST_COLLECTED, Finding, GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED,
-    Notice, NoticeKind, Preview, Workspace,
+    DEFAULT_MOST_COLLECTED, DirectionFigures, DirectionOrder, Finding, FoundDirections, GenerateOrder,
+    GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice, NoticeKind, Preview, Workspace,
 };

@@ -70,6 +70,8 @@ enum Need {
     Variable,
     Fillable,
     Mixtures,
+    Loaded,
+    LoadedPicture,
     Idle,
     Trainable,
     Training,
@@ -119,6 +121,9 @@ impl Need {
             Self::Variable => (now.token_count > 0, "Wait until a picture is encoded."),
             Self::Fillable if !now.can_generate => (false, NO_GENERATOR),
             Self::Fillable => (now.selected_count > 0, "Select the tokens to make anew first."),
+            Self::Loaded | Self::LoadedPicture if !now.has_model => (false, "Open a model first."),
+            Self::Loaded => (true, ""),
+            Self::LoadedPicture => (now.has_picture, "Open a picture first."),
             Self::Idle | Self::Trainable if now.is_training => {
                 (false, "A model is being trained: stop that first.")
             }
@@ -139,6 +144,8 @@ const NO_GENERATOR: &str = "Open a generator for the loaded model first, in the 
 /// What commands may depend on, gathered once a frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Situation {
+    /// A model is loaded.
+    pub has_model: bool,
     /// A picture is active.
     pub has_picture: bool,
     /// Pictures in the library.
@@ -302,6 +309,8 @@ commands! {
     MeasureInfluence: Model, Encoded, "Measure influence of tokens", "Leaves out one token after the other and shows where the picture changes, by ablation and by the gradient.", [ctrl_shift(Key::I)];
     MeasureStructure: Model, Encoded, "Measure structure of tokens", "Measures how few tokens are enough, which act together and how sensitive the picture is to each. Takes thousands of decodes.", [];
     SweepSharpness: Model, Mixtures, "Sweep tau from soft to hard", "Decodes the picture with all mixtures at one temperature after the other, down to one codeword each.", [];
+    CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
+    CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
     AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
     ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
     ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];
@@ -415,6 +424,7 @@ mod tests {
 
     fn full() -> Situation {
         Situation {
+            has_model: true,
             has_picture: true,
             picture_count: 2,
             token_count: 32,

@@ -47,6 +47,8 @@ pub(super) enum Question {
     ModelFolder,
     /// A folder with a generator.
     GeneratorFolder,
+    /// A folder of pictures whose tokens are collected.
+    CollectionFolder,
     /// A folder of pictures to train on.
     TrainingFolder,
     /// A folder for what training writes.
@@ -70,6 +72,7 @@ impl Question {
             Self::Model => "Open model checkpoint",
             Self::ModelFolder => "Open model folder",
             Self::GeneratorFolder => "Open generator folder",
+            Self::CollectionFolder => "Collect folder of pictures",
             Self::TrainingFolder => "Add folder of pictures",
             Self::TrainingResults => "Choose folder for results",
             Self::TrainingConfig => "Choose training configuration",
@@ -98,7 +101,11 @@ impl Question {
                 ("Checkpoints", &["safetensors", "pt", "pth", "bin"]),
                 ("All files", &["*"]),
             ],
-            Self::ModelFolder | Self::GeneratorFolder | Self::TrainingFolder | Self::TrainingResults => &[],
+            Self::ModelFolder
+            | Self::GeneratorFolder
+            | Self::CollectionFolder
+            | Self::TrainingFolder
+            | Self::TrainingResults => &[],
             Self::TrainingConfig => &[("Configuration", &["toml"]), ("All files", &["*"])],
             Self::Export(ExportKind::Picture) => &[
                 ("PNG with recipe", &["png"]),
@@ -331,6 +338,7 @@ fn system_dialog(question: Question, proposal: &Proposal) -> PathsFuture {
         }
         Question::ModelFolder
         | Question::GeneratorFolder
+        | Question::CollectionFolder
         | Question::TrainingFolder
         | Question::TrainingResults => {
             let folder = dialog.pick_folder();

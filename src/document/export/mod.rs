@@ -16,7 +16,7 @@ pub use contact::contact_sheet;
 pub use findings::{
     CODEWORD_PAIRS, CodewordFindings, CodewordSheetRow, GradientFindings, INFLUENCE_COLUMNS,
     InfluenceFindings, StructureFindings, SweepRow, SweepSheet, codeword_files, codeword_sheet,
-    influence_files, interactions_png, structure_files, sweep_files, sweep_sheet,
+    component_files, influence_files, interactions_png, structure_files, sweep_files, sweep_sheet,
 };
 pub use influence::influence_sheet;
 pub use matrix::{MatrixSheet, matrix_sheet};
@@ -56,7 +56,7 @@ pub enum Export {
         /// File to write.
         path: PathBuf,
     },
-    /// What was measured of the active picture's tokens: the files that the command of the same name writes.
+    /// What was measured of the active picture's tokens, or of a collection: the files that the command of the same name writes.
     Findings {
         /// Folder to write.
         path: PathBuf,
@@ -89,15 +89,20 @@ pub enum FindingsPart {
     Structure,
     /// The picture from soft to hard: `sweep.png` and `sweep.csv` of `softscope atlas`.
     Sweep,
+    /// What the collection's codewords are used for: the other files of `softscope atlas`.
+    Codewords,
+    /// The directions found last in the collection: the files of `softscope directions`.
+    Directions,
 }
 
 impl FindingsPart {
-    /// The measurements it consists of.
+    /// The measurements of the active picture it consists of; none where it is of a collection.
     pub fn kinds(self) -> &'static [AnalysisKind] {
         match self {
             Self::Influence => &[AnalysisKind::Influence],
             Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
             Self::Sweep => &[AnalysisKind::Sweep],
+            Self::Codewords | Self::Directions => &[],
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the collection's codewords are used for, counted in the background.
 
-use super::exporting::{ExportTask, MakeFiles};
 use super::Workspace;
+use super::exporting::{ExportTask, MakeFiles};
 use crate::analysis::{CodewordAtlas, CodewordUse};
 use crate::document::{
     CODEWORD_PAIRS, CodewordFindings, CodewordSheetRow, Collection, DocumentError, ExportedFiles,
@@ -97,7 +97,9 @@ impl Workspace {
                 Some((job, row))
             })
             .unzip();
-        let fit = self.collection_order().map_or_else(Fit::default, |order| order.fit);
+        let fit = self
+            .collection_order()
+            .map_or_else(Fit::default, |order| order.fit);
         let (atlas, collection) = (Arc::clone(atlas), Arc::clone(collection));
         let make_files: MakeFiles = Box::new(move |frames| {
             let rows = rows.iter().zip(frames).map(|(row, frame)| {

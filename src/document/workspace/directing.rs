@@ -2,7 +2,9 @@
 
 use super::{NoticeKind, Workspace};
 use crate::analysis::{Components, MeanDifference, mean_difference, principal_components};
-use crate::document::{Collection, Direction, DirectionOrigin, DocumentError, SavedDirection};
+use crate::document::{
+    Collection, Direction, DirectionOrigin, DocumentError, SavedDirection, component_files,
+};
 use crate::latent::{DirectionSource, Edit};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -105,6 +107,12 @@ impl Workspace {
     pub fn cancel_directions(&mut self) {
         self.directing.serial += 1;
         self.directing.is_finding = false;
+    }
+
+    /// A file job ended unexpectedly, and it may have been one of these.
+    pub(super) fn directing_lost_a_job(&mut self) {
+        self.cancel_directions();
+        self.directing.is_reading = false;
     }
 
     /// The directions found last. The same `Arc` is the same result.
@@ -256,6 +264,21 @@ impl FoundDirections {
                     figures: DirectionFigures::Components(found),
                     order,
                 })
+            }
+        }
+    }
+}
+
+impl FoundDirections {
+    /// The directions as files; components with their table.
+    pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        match &self.figures {
+            DirectionFigures::Components(found) => component_files(found, &self.directions),
+            DirectionFigures::Difference(_) => {
+                let files = self.directions.iter();
+                files
+                    .map(|direction| ("direction.json".to_owned(), direction.to_json().into_bytes()))
+                    .collect()
             }
         }
     }

@@ -63,6 +63,7 @@ impl Workspace {
         self.hover = None;
         self.forget_ahead();
         self.forget_analyses();
+        self.forget_directions();
         self.forget_collection();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {

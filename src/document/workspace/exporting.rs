@@ -70,16 +70,16 @@ impl Workspace {
 
     fn export_task(&self, export: Export) -> Result<ExportTask, DocumentError> {
         let nothing = || DocumentError::Mismatch("There is no picture to export: add one first".to_owned());
-        let subject = self.active().ok_or_else(nothing)?;
+        let subject = || self.active().ok_or_else(nothing);
         match export {
-            Export::Edited { path } => self.edited_task(subject, path),
+            Export::Edited { path } => self.edited_task(subject()?, path),
             Export::Recipe { path } => {
                 let recipe = self.recipe().ok_or_else(nothing)?;
                 let make_files: MakeFiles =
                     Box::new(move |_| Ok(ExportedFiles::File(recipe.to_json().into_bytes())));
                 Ok(ExportTask::new(path, VecDeque::new(), Vec::new(), make_files))
             }
-            Export::Sheet { path } => self.sheet_task(subject, path),
+            Export::Sheet { path } => self.sheet_task(subject()?, path),
             Export::Findings { path, part } => self.findings_task(part, path),
             Export::Interpolation {
                 path,
@@ -88,7 +88,7 @@ impl Workspace {
                 mode,
                 frames,
                 format,
-            } => self.interpolation_task(subject, path, (other, &tokens, mode), frames, format),
+            } => self.interpolation_task(subject()?, path, (other, &tokens, mode), frames, format),
         }
     }
 

@@ -16,9 +16,13 @@ type Files = Vec<(String, Vec<u8>)>;
 type MakeFolder = Box<dyn FnOnce() -> Result<Files, DocumentError> + Send>;
 
 impl Workspace {
-    /// Whether anything of `part` was measured of the active picture.
+    /// Whether anything of `part` was measured, of the active picture or of the collection.
     pub fn has_findings(&self, part: FindingsPart) -> bool {
-        part.kinds().iter().any(|kind| self.kept(*kind).is_some())
+        match part {
+            FindingsPart::Codewords => self.counted().is_some(),
+            FindingsPart::Directions => self.found_directions().is_some(),
+            _ => part.kinds().iter().any(|kind| self.kept(*kind).is_some()),
+        }
     }
 
     pub(super) fn findings_task(
@@ -27,13 +31,13 @@ impl Workspace {
         path: PathBuf,
     ) -> Result<ExportTask, DocumentError> {
         let make_folder = match part {
+            FindingsPart::Codewords => return self.codewords_task(path).ok_or_else(nothing),
+            FindingsPart::Directions => self.directions_folder(),
             FindingsPart::Influence => self.influence_folder(),
             FindingsPart::Structure => self.structure_folder(),
             FindingsPart::Sweep => self.sweep_folder(),
         };
-        let make_folder = make_folder.ok_or_else(|| {
-            DocumentError::Mismatch("nothing of this is measured yet: measure it, then export it".to_owned())
-        })?;
+        let make_folder = make_folder.ok_or_else(nothing)?;
         let make_files: MakeFiles = Box::new(move |_| make_folder().map(ExportedFiles::Folder));
         Ok(ExportTask::new(path, VecDeque::new(), Vec::new(), make_files))
     }
@@ -81,6 +85,11 @@ impl Workspace {
         }))
     }
 
+    fn directions_folder(&self) -> Option<MakeFolder> {
+        let found = Arc::clone(self.found_directions()?);
+        Some(Box::new(move || Ok(found.files())))
+    }
+
     fn sweep_folder(&self) -> Option<MakeFolder> {
         let kept = self.kept(AnalysisKind::Sweep)?;
         let (found, subject) = (Arc::clone(&kept.found), self.active()?);
@@ -107,6 +116,10 @@ fn influence_findings<'a>(found: &'a InfluenceFound, decoded: &'a Rgb8) -> Influ
         }),
         sensitivity: None,
     }
+}
+
+fn nothing() -> DocumentError {
+    DocumentError::Mismatch("nothing of this is measured yet: measure it, then export it".to_owned())
 }
 
 fn not_measured() -> DocumentError {

@@ -3,8 +3,10 @@
 
 mod ahead;
 mod analysing;
+mod codewords;
 mod collecting;
 mod comparing;
+mod directing;
 mod editing;
 mod events;
 mod exporting;
@@ -23,10 +25,13 @@ use ahead::Ahead;
 pub use ahead::Preview;
 use analysing::Analysing;
 pub use analysing::Finding;
+use codewords::Counting;
 use collecting::Collecting;
 pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
 use comparing::Comparison;
 pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
+use directing::Directing;
+pub use directing::{DirectionFigures, DirectionOrder, FoundDirections};
 use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
@@ -114,6 +119,8 @@ pub struct Workspace {
     comparison: Comparison,
     analysing: Analysing,
     collecting: Collecting,
+    counting: Counting,
+    directing: Directing,
     notices: Vec<Notice>,
 }
 
@@ -226,6 +233,8 @@ impl Workspace {
             directions: HashMap::new(),
             comparison: Comparison::default(),
             analysing: Analysing::default(),
+            counting: Counting::default(),
+            directing: Directing::default(),
             collecting: Collecting::default(),
             notices: Vec::new(),
         };
@@ -501,6 +510,7 @@ impl Workspace {
                     .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
                 self.next_of_folder();
                 self.collecting_lost_a_job();
+                self.directing_lost_a_job();
                 self.notice(
                     NoticeKind::Error,
                     format!("A task on a file ended unexpectedly: {message}"),

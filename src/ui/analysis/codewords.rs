@@ -2,8 +2,8 @@
 
 use super::cell::{Cell, filling_side};
 use super::collected::{picture_texture, show_collected};
-use super::textures::Textures;
 use super::terms;
+use super::textures::Textures;
 use crate::analysis::{CodewordAtlas, CodewordUse, top_codewords};
 use crate::document::{Collection, Workspace};
 use crate::latent::{Codebook, Edit, Rest, TokenSource};
@@ -33,6 +33,11 @@ pub(super) struct Codewords {
 }
 
 impl Codewords {
+    /// Chooses a codeword.
+    pub(super) fn look_up(&mut self, segment: usize, codeword: usize) {
+        self.chosen = Some((segment, codeword));
+    }
+
     pub(super) fn ui(&mut self, ui: &mut Ui, workspace: &mut Workspace, selection: &mut Selection) {
         let Some(space) = workspace.model().map(|model| Arc::clone(&model.space)) else {
             return;
@@ -54,9 +59,9 @@ impl Codewords {
             return;
         };
         let most_used = atlas.codewords.first();
-        let chosen = self.chosen.filter(|(segment, codeword)| {
-            *segment < codebook.segments && *codeword < codebook.size
-        });
+        let chosen = self
+            .chosen
+            .filter(|(segment, codeword)| *segment < codebook.segments && *codeword < codebook.size);
         let Some(mut place) = chosen.or(most_used.map(place_of)) else {
             return;
         };
@@ -91,7 +96,9 @@ impl Codewords {
         codeword: &CodewordUse,
     ) {
         let Some(tokens) = ShownTokens::of(workspace) else {
-            ui.label(theme::muted("Open a picture to see what the codeword does in it."));
+            ui.label(theme::muted(
+                "Open a picture to see what the codeword does in it.",
+            ));
             return;
         };
         let (segment, index) = place_of(codeword);
@@ -206,8 +213,12 @@ fn chooser_ui(ui: &mut Ui, codebook: &Codebook, atlas: &CodewordAtlas, place: &m
         glossary::term_label(ui, glossary::CODEWORD);
         let (segment, codeword) = (&mut place.0, &mut place.1);
         if codebook.segments > 1 {
-            ui.add(DragValue::new(segment).range(0..=codebook.segments.saturating_sub(1)).suffix(":"))
-                .accessible_name("segment of the codeword");
+            ui.add(
+                DragValue::new(segment)
+                    .range(0..=codebook.segments.saturating_sub(1))
+                    .suffix(":"),
+            )
+            .accessible_name("segment of the codeword");
         }
         ui.add(DragValue::new(codeword).range(0..=codebook.size.saturating_sub(1)))
             .accessible_name("number of the codeword");
@@ -255,10 +266,20 @@ fn of_token_ui(ui: &mut Ui, workspace: &Workspace, selection: &Selection, place:
 fn facts_ui(ui: &mut Ui, rank: usize, atlas: &CodewordAtlas, codeword: &CodewordUse) {
     ui.horizontal_wrapped(|ui| {
         ui.strong(format!("Codeword {}", name_of(place_of(codeword))));
-        fact::ui(ui, None, "rank", &format!("{} of {}", rank + 1, atlas.codewords.len()));
+        fact::ui(
+            ui,
+            None,
+            "rank",
+            &format!("{} of {}", rank + 1, atlas.codewords.len()),
+        );
         let weight = format!("{:.3} %", 100.0 * codeword.mean_weight);
         glossary::explain(fact::ui(ui, None, "mean weight", &weight), terms::USE);
-        fact::ui(ui, None, "heaviest of", &format!("{} tokens", codeword.times_first));
+        fact::ui(
+            ui,
+            None,
+            "heaviest of",
+            &format!("{} tokens", codeword.times_first),
+        );
         if codeword.is_dead {
             let dead = ui.colored_label(ui.visuals().warn_fg_color, "dead");
             glossary::explain(dead, terms::DEAD);

@@ -14,10 +14,12 @@ pub(super) fn picture_texture(
     picture: usize,
 ) -> Option<TextureId> {
     let thumbnail = &collection.pictures.get(picture)?.thumbnail;
-    Some(textures.get(ctx, collection, picture, TextureOptions::LINEAR, || {
-        let size = [thumbnail.width() as usize, thumbnail.height() as usize];
-        ColorImage::from_rgb(size, thumbnail.as_bytes())
-    }))
+    Some(
+        textures.get(ctx, collection, picture, TextureOptions::LINEAR, || {
+            let size = [thumbnail.width() as usize, thumbnail.height() as usize];
+            ColorImage::from_rgb(size, thumbnail.as_bytes())
+        }),
+    )
 }
 
 /// Makes a picture of the collection the one that is worked on.

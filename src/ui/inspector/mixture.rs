@@ -12,7 +12,9 @@ use crate::ui::hand::Grip;
 use crate::ui::hover_ask::Question;
 use crate::ui::shown_tokens::ShownTokens;
 use crate::ui::theme::{self, GRID};
-use egui::{Align2, DragValue, FontId, RichText, Sense, Stroke, TextStyle, Ui, pos2, vec2};
+use egui::{
+    Align2, CursorIcon, DragValue, FontId, Label, RichText, Sense, Stroke, TextStyle, Ui, pos2, vec2,
+};
 use std::sync::Arc;
 
 const DEFAULT_ROWS: usize = 12;
@@ -261,9 +263,15 @@ fn row_ui(
     let original = original.and_then(weight_in);
     let name = format!("weight of codeword {segment}:{codeword}");
     let row = ui.horizontal(|ui| {
-        let label = RichText::new(format!("{segment}:{codeword}"));
-        let label = column::right(ui, NAME_WIDTH, |ui| ui.label(label));
-        glossary::explain(label, glossary::WEIGHT);
+        let label = Label::new(RichText::new(format!("{segment}:{codeword}"))).sense(Sense::click());
+        let label = column::right(ui, NAME_WIDTH, |ui| ui.add(label));
+        if glossary::explain(label, glossary::WEIGHT)
+            .on_hover_cursor(CursorIcon::PointingHand)
+            .on_hover_text("A click shows what the codeword is used for, in the view Analysis.")
+            .clicked()
+        {
+            *section.looked_up = Some((segment, codeword));
+        }
         let bar = Dial::new(grip, &name, shown, 0.0..=1.0)
             .axis(shape.axis)
             .snap(Snap::Multiples(0.05))

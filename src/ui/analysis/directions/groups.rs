@@ -119,7 +119,11 @@ impl Groups {
             (
                 "without",
                 &mut without,
-                if self.with.is_some() { "all others" } else { "those ticked" },
+                if self.with.is_some() {
+                    "all others"
+                } else {
+                    "those ticked"
+                },
             ),
         ] {
             ui.label(theme::muted(name));
@@ -169,11 +173,14 @@ impl Groups {
         textures: &mut Textures<Collection>,
     ) {
         self.follow(collection);
-        let [with, without] = [Group::With, Group::Without].map(|group| self.members(collection, group).len());
+        let [with, without] =
+            [Group::With, Group::Without].map(|group| self.members(collection, group).len());
         ui.label(theme::muted(format!(
             "{with} with, {without} without the property. Click a picture to put it with, without, or in neither group."
         )));
-        let columns = (ui.available_width() / (SIDE + ui.spacing().item_spacing.x)).floor().max(1.0) as usize;
+        let columns = (ui.available_width() / (SIDE + ui.spacing().item_spacing.x))
+            .floor()
+            .max(1.0) as usize;
         let rows = collection.pictures.len().div_ceil(columns);
         ScrollArea::vertical()
             .id_salt("pictures of groups")

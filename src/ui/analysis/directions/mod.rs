@@ -106,7 +106,11 @@ impl Directions {
             }
             if workspace.is_finding_directions() {
                 ui.add(Spinner::new().size(14.0));
-                if ui.button("Cancel").on_hover_text("Gives up the search.").clicked() {
+                if ui
+                    .button("Cancel")
+                    .on_hover_text("Gives up the search.")
+                    .clicked()
+                {
                     workspace.cancel_directions();
                 }
             }

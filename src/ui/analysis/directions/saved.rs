@@ -81,7 +81,9 @@ impl SavedPanel {
             self.renaming = Some((name.clone(), name.clone()));
         }
         if self.deleting.as_ref() == Some(name) {
-            let sure = ui.button("Delete").on_hover_text("There is no way back. Edits made with it stay.");
+            let sure = ui
+                .button("Delete")
+                .on_hover_text("There is no way back. Edits made with it stay.");
             if sure.accessible_name(format!("Delete {name} for good")).clicked() {
                 workspace.delete_direction(name);
                 self.deleting = None;
@@ -161,7 +163,10 @@ fn statement_ui(ui: &mut Ui, direction: &SavedDirection) {
     if let Some(separation) = &direction.separation {
         let text = separation_text(separation);
         let said = if is_chance(separation) {
-            ui.colored_label(ui.visuals().warn_fg_color, format!("{text}: no better than chance"))
+            ui.colored_label(
+                ui.visuals().warn_fg_color,
+                format!("{text}: no better than chance"),
+            )
         } else {
             ui.label(theme::muted(text))
         };
