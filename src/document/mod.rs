@@ -37,13 +37,16 @@ pub use collection::{CollectedPicture, Collection, MixtureSummary};
 pub use comparison::{
     ComparedFacts, ComparisonFailure, ComparisonRow, comparison_csv, comparison_summaries, csv_field,
 };
-pub use directions::direction_json;
+pub use directions::{Direction, DirectionOrigin, SavedDirection};
 pub use error::DocumentError;
 pub use export::{
-    AnimationFormat, EditedFormat, EditedPicture, Export, ExportedFiles, JPEG_QUALITY, MatrixSheet,
-    ModelSheet, ModelSheetCell, ModelSheetRow, RECIPE_KEYWORD, SOURCE_KEYWORD, ScatterSheet, SheetPictures,
-    animation_bytes, comparison_sheet, contact_sheet, edited_bytes, edited_jpeg, edited_png, influence_sheet,
-    interpolation_edits, matrix_sheet, model_sheet, scatter_sheet,
+    AnimationFormat, CODEWORD_PAIRS, CodewordFindings, CodewordSheetRow, EditedFormat, EditedPicture, Export,
+    ExportedFiles, FindingsPart, GradientFindings, INFLUENCE_COLUMNS, InfluenceFindings, JPEG_QUALITY,
+    MatrixSheet, ModelSheet, ModelSheetCell, ModelSheetRow, RECIPE_KEYWORD, SOURCE_KEYWORD, ScatterSheet,
+    SheetPictures, StructureFindings, SweepRow, SweepSheet, animation_bytes, codeword_files, codeword_sheet,
+    comparison_sheet, component_files, contact_sheet, edited_bytes, edited_jpeg, edited_png, influence_files,
+    influence_sheet, interactions_png, interpolation_edits, matrix_sheet, model_sheet, scatter_sheet,
+    structure_files, sweep_files, sweep_sheet,
 };
 pub use generation::{GENERATION_KEYWORD, GenerationRecord, StartRecord};
 pub use history::History;
@@ -68,6 +71,7 @@ pub use tokens::{
 };
 pub use workspace::{
     CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile,
-    DEFAULT_MOST_COLLECTED, Finding, GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED,
-    Notice, NoticeKind, SurveyFiles, Workspace,
+    DEFAULT_MOST_COLLECTED, DEFAULT_MOST_MAPPED, DirectionFigures, DirectionOrder, Finding, FoundDirections,
+    GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice, NoticeKind, Preview,
+    SurveyFiles, Workspace,
 };

@@ -19,6 +19,7 @@ mod memory;
 mod paint;
 mod panics;
 mod perform;
+mod prefetch;
 mod protocol;
 mod queue;
 mod runner;
@@ -45,7 +46,8 @@ pub use memory::default_memory_limit;
 pub use paint::{NearHull, PaintFigures, PaintJob, PaintTokens, Painting};
 pub(crate) use panics::contained;
 pub use protocol::{
-    DecodeJob, Decoded, Encoded, EngineStatus, Event, Request, Stamp, SubjectId, Task, ViewId,
+    DecodeJob, Decoded, Encoded, EngineStatus, Event, PrefetchJob, Prefetched, Request, Stamp, SubjectId,
+    Task, ViewId,
 };
 pub use runner::{ModelInfo, RunOptions, Runner};
 pub use shelf::{Eviction, EvictionReason};

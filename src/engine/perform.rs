@@ -16,6 +16,10 @@ pub(super) trait Backend: Send + Sync {
     fn info(&self) -> &Arc<ModelInfo>;
     fn encode(&self, picture: Planar, control: &dyn Control) -> Result<LatentState, EngineError>;
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError>;
+    /// Pictures for a preview, in one batch and in the cheapest precision, where the model has these.
+    fn decode_ahead(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
+        tokens.iter().map(|tokens| self.decode(tokens, control)).collect()
+    }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError>;
     fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError>;
 }
@@ -29,6 +33,9 @@ impl Backend for Runner {
     }
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError> {
         only(Self::decode(self, &[tokens], control)?)
+    }
+    fn decode_ahead(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
+        Self::decode(self, tokens, control)
     }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         Self::analyse(self, job, control)

@@ -33,6 +33,15 @@ pub struct DecodeJob {
     pub reference: Option<Arc<Rgb8>>,
 }
 
+/// Positions along a slider, to be decoded ahead of the hand on it.
+#[derive(Debug, Clone)]
+pub struct PrefetchJob {
+    /// The tokens before any edit.
+    pub base: Arc<LatentState>,
+    /// The edit list of each position, applied in order; the position wanted first comes first.
+    pub positions: Vec<Arc<[Edit]>>,
+}
+
 /// What the worker is asked for.
 #[derive(Debug, Clone)]
 pub enum Request {
@@ -53,6 +62,9 @@ pub enum Request {
         /// What to decode.
         job: DecodeJob,
     },
+    /// Decodes positions that a hand may come to, in the cheapest precision there is. Goes after encodes; anything that
+    /// is submitted later gives it up at once. What was decoded by then has been told.
+    Prefetch(Arc<PrefetchJob>),
     /// Reconstructs a picture by any model, while the one in use stays. Goes after all else: it is interrupted for
     /// other requests and begun anew after them.
     Reconstruct {
@@ -84,6 +96,7 @@ impl Request {
                 view: *view,
                 model: job.model.name.clone(),
             },
+            Self::Prefetch(_) => Task::Prefetch,
             Self::Analyse(job) => Task::Analyse(job.analysis.kind()),
             Self::Work(job) => Task::Work(job.kind()),
             Self::OpenGenerator(files) => Task::OpenGenerator(files.name.clone()),
@@ -122,6 +135,20 @@ pub struct Decoded {
     pub decode_ms: f64,
 }
 
+/// Positions of a [`PrefetchJob`] that are decoded.
+#[derive(Debug, Clone)]
+pub struct Prefetched {
+    /// Index of the first of them in the job.
+    pub first: usize,
+    /// One a position, by the reconstruction convention. Where the model runs cheaper ahead of the hand, not the bytes
+    /// that a decode of the same edits gives.
+    pub pictures: Vec<Arc<Rgb8>>,
+    /// Time in the decoder, all of them together.
+    pub decode_ms: f64,
+    /// Nothing of the job is left to decode.
+    pub is_last: bool,
+}
+
 /// What a request was about, for messages.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Task {
@@ -138,6 +165,8 @@ pub enum Task {
         /// Name of the model.
         model: String,
     },
+    /// Decoding ahead of the hand.
+    Prefetch,
     /// Measuring tokens.
     Analyse(AnalysisKind),
     /// Working on something turn by turn.
@@ -150,8 +179,9 @@ pub enum Task {
 
 /// What became of a request.
 ///
-/// Every load is answered once. The newest encode of a subject, the newest decode and reconstruction of a view, and the
-/// newest analysis and work of a kind are answered once; older ones that were replaced are answered before it or not at all.
+/// Every load is answered once, the newest prefetch by what it decodes and a cancellation if it was given up. The newest
+/// encode of a subject, the newest decode and reconstruction of a view, and the newest analysis and work of a kind are
+/// answered once; older ones that were replaced are answered before it or not at all.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The model that all later events come from.
@@ -173,6 +203,13 @@ pub enum Event {
         view: ViewId,
         /// The result.
         decoded: Arc<Decoded>,
+    },
+    /// Some positions are decoded ahead of the hand.
+    Prefetched {
+        /// Of the request.
+        stamp: Stamp,
+        /// The pictures.
+        prefetched: Arc<Prefetched>,
     },
     /// A reconstruction is done.
     Reconstructed {

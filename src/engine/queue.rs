@@ -86,6 +86,8 @@ pub(super) struct Queue {
     decodes: VecDeque<Ticket>,
     /// At most one a subject, in order of submission.
     encodes: VecDeque<Ticket>,
+    /// Given up by whatever comes in after it.
+    prefetch: Option<Ticket>,
     /// At most one a view, in order of submission.
     reconstructions: VecDeque<Ticket>,
     /// At most one a kind, in order of submission.
@@ -108,7 +110,11 @@ impl Queue {
             request,
         };
         let stamp = ticket.stamp;
+        if !matches!(ticket.request, Request::Prefetch(_)) {
+            self.cancel_prefetch();
+        }
         match &ticket.request {
+            Request::Prefetch(_) => self.submit_prefetch(ticket),
             Request::LoadModel(_) => self.submit_load(ticket),
             Request::Encode { subject, .. } => {
                 let subject = *subject;
@@ -190,6 +196,14 @@ impl Queue {
         });
     }
 
+    /// Interrupts nothing: nobody waits for it.
+    fn submit_prefetch(&mut self, ticket: Ticket) {
+        if matches!(self.running_request(), Some(Request::Prefetch(_))) {
+            self.interrupt(Interruption::Replaced);
+        }
+        self.prefetch = Some(ticket);
+    }
+
     fn submit_open_generator(&mut self, ticket: Ticket) {
         if let Some(older) = self.open_generator.replace(ticket) {
             self.events.push_back(cancelled(&older));
@@ -256,8 +270,18 @@ impl Queue {
         }
     }
 
+    /// Cancels what is decoded ahead of the hand.
+    pub(super) fn cancel_prefetch(&mut self) {
+        if matches!(self.running_request(), Some(Request::Prefetch(_))) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        let waiting = self.prefetch.take();
+        self.events.extend(waiting.iter().map(cancelled));
+    }
+
     /// Cancels the running load, encode, reconstruction, analysis or work, and what waits of these kinds.
     pub(super) fn cancel(&mut self) {
+        self.cancel_prefetch();
         self.cancel_reconstructions();
         self.cancel_analyses();
         WorkKind::ALL.into_iter().for_each(|kind| self.cancel_work(kind));
@@ -296,6 +320,7 @@ impl Queue {
         self.load = None;
         self.encodes.clear();
         self.decodes.clear();
+        self.prefetch = None;
         self.reconstructions.clear();
         self.analyses.clear();
         self.works.clear();
@@ -304,7 +329,8 @@ impl Queue {
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
-    /// oldest encode, else the oldest reconstruction, else the oldest analysis, else the oldest work, else the generation.
+    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the oldest
+    /// work, else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
@@ -312,6 +338,7 @@ impl Queue {
             .or_else(|| self.decodes.pop_front())
             .or_else(|| self.open_generator.take())
             .or_else(|| self.encodes.pop_front())
+            .or_else(|| self.prefetch.take())
             .or_else(|| self.reconstructions.pop_front())
             .or_else(|| self.analyses.pop_front())
             .or_else(|| self.works.pop_front())
@@ -395,6 +422,9 @@ impl Queue {
             Request::Generate(_) => {
                 self.generation.get_or_insert(ticket);
             }
+            Request::Prefetch(_) => {
+                self.prefetch.get_or_insert(ticket);
+            }
             Request::OpenGenerator(_) => {
                 self.open_generator.get_or_insert(ticket);
             }
@@ -465,7 +495,7 @@ impl Queue {
     }
 
     fn waiting(&self) -> usize {
-        let single = [&self.load, &self.open_generator, &self.generation];
+        let single = [&self.load, &self.prefetch, &self.open_generator, &self.generation];
         single.into_iter().flatten().count()
             + self.decodes.len()
             + self.encodes.len()

@@ -3,7 +3,8 @@ use super::control::Part;
 use super::edit_cache::EditCache;
 use super::generate::{Generation, Turn};
 use super::perform::{self, Backend};
-use super::protocol::{EngineStatus, Event, Request, Stamp};
+use super::prefetch::Prefetching;
+use super::protocol::{EngineStatus, Event, PrefetchJob, Request, Stamp};
 use super::queue::{Outcome, Queue, Signals, Ticket};
 use super::shelf::{Eviction, Shelf, ShelfKey};
 use super::work::WorkControl;
@@ -83,6 +84,7 @@ impl Engine {
             generator: None,
             generation: None,
             cache: EditCache::default(),
+            prefetching: Prefetching::default(),
         };
         let thread = std::thread::Builder::new()
             .name("softscope-engine".to_owned())
@@ -145,6 +147,11 @@ impl Engine {
     /// Cancels the reconstruction that runs and those that wait. Each gives [`Event::Cancelled`].
     pub fn cancel_reconstructions(&self) {
         self.give_up(Queue::cancel_reconstructions);
+    }
+
+    /// Cancels what is decoded ahead of the hand. It gives [`Event::Cancelled`].
+    pub fn cancel_prefetch(&self) {
+        self.give_up(Queue::cancel_prefetch);
     }
 
     /// Cancels the analysis that runs and those that wait. Each gives [`Event::Cancelled`].
@@ -271,6 +278,7 @@ struct Worker {
     open: Open,
     shelf: Shelf,
     cache: EditCache,
+    prefetching: Prefetching,
     /// Where and how a generator runs.
     options: RunOptions,
     generator: Option<GeneratorRunner>,
@@ -310,6 +318,10 @@ impl Worker {
                             decoded: Arc::new(decoded),
                         });
                     shared.finish(Outcome::from(result));
+                }
+                Request::Prefetch(job) => {
+                    let outcome = self.prefetch(stamp, &job, &control);
+                    shared.finish(outcome);
                 }
                 Request::Reconstruct { view, job } => {
                     let result = self
@@ -378,6 +390,30 @@ impl Worker {
         }
     }
 
+    /// One turn of a prefetch: a batch of its positions.
+    fn prefetch(&mut self, stamp: Stamp, job: &PrefetchJob, control: &dyn Control) -> Outcome {
+        let mut prefetching = std::mem::take(&mut self.prefetching);
+        let result = self.with_model("decoding ahead", |model, cache| {
+            prefetching.turn(stamp, job, model, cache, control)
+        });
+        self.prefetching = prefetching;
+        match result {
+            Ok(prefetched) => {
+                let is_last = prefetched.is_last;
+                let event = Event::Prefetched {
+                    stamp,
+                    prefetched: Arc::new(prefetched),
+                };
+                if is_last {
+                    Outcome::Done(event)
+                } else {
+                    Outcome::Progressed(event)
+                }
+            }
+            Err(error) => Outcome::from(Err(error)),
+        }
+    }
+
     /// One turn of a generation: a step, or a finished picture.
     fn generate(&mut self, stamp: Stamp, job: Arc<GenerateJob>, control: &dyn Control) -> Outcome {
         let (Some(generator), Some(model)) = (&self.generator, self.shelf.in_use()) else {
@@ -428,6 +464,7 @@ impl Worker {
                 let event = Event::ModelLoaded(Arc::clone(model.info()));
                 if self.shared.finish(Outcome::Done(event)) {
                     self.cache.clear();
+                    self.prefetching.forget_model();
                     self.shelf.set_in_use(model);
                 }
             }
@@ -527,6 +564,7 @@ impl<'a> TaskControl<'a> {
             Request::LoadModel(_) | Request::OpenGenerator(_) => Duration::ZERO,
             Request::Encode { .. }
             | Request::Decode { .. }
+            | Request::Prefetch(_)
             | Request::Reconstruct { .. }
             | Request::Analyse(_)
             | Request::Work(_)

@@ -22,6 +22,7 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::Fill,
     Command::SweepSharpness,
     Command::OpenTrainingFolder,
+    Command::ToggleEncodeAhead,
     Command::Shortcuts,
 ];
 

@@ -2,12 +2,11 @@
 
 use super::Args;
 use super::measured::{First, Measured, Painted};
-use crate::cli::atlas::{Atlas, SweepRow};
+use crate::cli::atlas::Atlas;
 use crate::cli::error::CliError;
-use crate::cli::structure;
 use crate::document::{
-    self, FactorProbes, LinePlot, PlotLine, ProbeReport, ReportBlock, ReportSection, ReportTable, TokenMap,
-    line_plot,
+    self, FactorProbes, LinePlot, PlotLine, ProbeReport, ReportBlock, ReportSection, ReportTable, SweepRow,
+    TokenMap, interactions_png, line_plot,
 };
 use std::path::Path;
 
@@ -187,7 +186,7 @@ fn structure_of(first: &First) -> Result<ReportSection, CliError> {
         command: Some(format!("softscope structure {} --out DIR", quoted(&first.path))),
         blocks: vec![
             ReportBlock::Png(
-                structure::interactions_png(&first.interactions)?,
+                interactions_png(&first.interactions)?,
                 "What pairs change beyond their sum".to_owned(),
             ),
             ReportBlock::Plot(orders),

@@ -3,6 +3,7 @@
 
 mod analysing;
 mod generating;
+mod prefetching;
 mod working;
 
 use super::*;
