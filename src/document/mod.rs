@@ -2,6 +2,7 @@
 //! them to the engine. The window and the command line sit on the calls of this room.
 
 mod apply;
+mod atlas;
 mod atomic;
 mod autosave;
 mod class_names;
@@ -31,6 +32,7 @@ mod tokens;
 mod workspace;
 
 pub use apply::apply_edits;
+pub use atlas::{Atlas, AtlasDraft};
 pub use atomic::{write_atomically, write_folder_atomically};
 pub use class_names::{class_name, class_of};
 pub use collection::{CollectedPicture, Collection, MixtureSummary};
@@ -58,7 +60,8 @@ pub use models::{InstalledModel, ModelKind, ModelOrigin, PICTURE_EXTENSIONS, Pla
 pub use probing::{FactorProbes, FoundProbes, ProbeReport, TokenFigures};
 pub use recipe::{Recipe, RecipeError, embedded};
 pub use report::{
-    LinePlot, PlotLine, Report, ReportBlock, ReportSection, ReportTable, line_plot, report_html, utc_date,
+    LinePlot, PlotLine, REPORT_FILE, Report, ReportBlock, ReportOrder, ReportPart, ReportSection,
+    ReportStage, ReportTable, ReportTask, line_plot, report_html, report_page, utc_date,
 };
 pub use session::{Session, SessionError, SessionModel, SessionPicture, StoredAs};
 pub use source::{SourcePicture, read_file, read_source, source_from_bytes};
@@ -73,5 +76,5 @@ pub use workspace::{
     CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile,
     DEFAULT_MOST_COLLECTED, DEFAULT_MOST_MAPPED, DirectionFigures, DirectionOrder, Finding, FoundDirections,
     GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice, NoticeKind, Preview,
-    SurveyFiles, Workspace,
+    ReportProgress, Workspace,
 };

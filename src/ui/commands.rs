@@ -72,6 +72,10 @@ enum Need {
     Mixtures,
     Loaded,
     LoadedPicture,
+    Collected,
+    Collectable,
+    Reportable,
+    Reported,
     Idle,
     Trainable,
     Training,
@@ -124,6 +128,15 @@ impl Need {
             Self::Loaded | Self::LoadedPicture if !now.has_model => (false, "Open a model first."),
             Self::Loaded => (true, ""),
             Self::LoadedPicture => (now.has_picture, "Open a picture first."),
+            Self::Collectable if !now.has_model => (false, "Open a model first."),
+            Self::Collectable => (now.can_collect_again, "Nothing has been collected yet."),
+            Self::Reportable if !now.has_model => (false, "Open a model first."),
+            Self::Reportable => (
+                now.can_report,
+                "Collect a folder of pictures first: the report is of that folder.",
+            ),
+            Self::Reported => (now.has_report, "Nothing has been reported yet."),
+            Self::Collected => (now.has_collection, "Collect a folder of pictures first."),
             Self::Idle | Self::Trainable if now.is_training => {
                 (false, "A model is being trained: stop that first.")
             }
@@ -160,6 +173,14 @@ pub struct Situation {
     pub selected_count: usize,
     /// Models of the comparison that are done with the picture.
     pub compared_count: usize,
+    /// Tokens of many pictures are collected.
+    pub has_collection: bool,
+    /// Pictures were collected, by this model or another.
+    pub can_collect_again: bool,
+    /// The pictures collected last are those of a folder, and no report is being made.
+    pub can_report: bool,
+    /// A report was written.
+    pub has_report: bool,
     /// Something is measured of what the view Analysis shows.
     pub has_findings: bool,
     /// A second picture to interpolate to is known.
@@ -311,6 +332,11 @@ commands! {
     SweepSharpness: Model, Mixtures, "Sweep tau from soft to hard", "Decodes the picture with all mixtures at one temperature after the other, down to one codeword each.", [];
     CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
     CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
+    CollectAgain: Model, Collectable, "Collect again", "Encodes the pictures that were collected last anew, such as with another model.", [];
+    MapTokens: Model, Collected, "Map collected tokens", "Lays the tokens of the collected pictures out in the plane, before and after the quantiser: by principal components, then by t-SNE.", [];
+    ProbeTokens: Model, Collected, "Probe collected tokens", "Measures how well the labels of the collected pictures can be read off their tokens by a line, all tokens together and each alone.", [];
+    MakeReport: Model, Reportable, "Make report…", "Measures all of this of the collected folder and writes one page with it into a folder, as the report command does. Takes minutes.", [];
+    OpenReportFolder: Model, Reported, "Open folder of the report", "Shows the report that was made last in the system's file manager.", [];
     AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
     ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
     ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];
@@ -432,6 +458,10 @@ mod tests {
             undone_count: 1,
             selected_count: 2,
             compared_count: 2,
+            has_collection: true,
+            can_collect_again: true,
+            can_report: true,
+            has_report: true,
             has_findings: true,
             has_interpolation: true,
             has_preview: false,

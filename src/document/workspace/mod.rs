@@ -13,6 +13,7 @@ mod exporting;
 mod findings;
 mod generating;
 mod importing;
+mod reporting;
 mod sessions;
 mod surveying;
 
@@ -37,13 +38,15 @@ use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
 use importing::{FolderImport, TokenImport};
+pub use reporting::ReportProgress;
+use reporting::Reporting;
 use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+pub use surveying::DEFAULT_MOST_MAPPED;
 use surveying::Surveying;
-pub use surveying::{DEFAULT_MOST_MAPPED, SurveyFiles};
 
 /// Where a picture comes from.
 #[derive(Debug, Clone)]
@@ -123,6 +126,7 @@ pub struct Workspace {
     analysing: Analysing,
     collecting: Collecting,
     surveying: Surveying,
+    reporting: Reporting,
     wake: Wake,
     counting: Counting,
     directing: Directing,
@@ -244,6 +248,7 @@ impl Workspace {
             directing: Directing::default(),
             collecting: Collecting::default(),
             surveying: Surveying::default(),
+            reporting: Reporting::default(),
             wake,
             notices: Vec::new(),
         };
@@ -295,6 +300,7 @@ impl Workspace {
             || self.is_analysing()
             || self.collecting().is_some()
             || self.is_surveying()
+            || self.reporting().is_some()
     }
 
     /// Folders in use.
@@ -308,7 +314,8 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a collection, its map and its probes.
+    /// imported; what the comparison still lacks; analyses; a collection, its map, its probes
+    /// and a report.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -324,6 +331,7 @@ impl Workspace {
         self.cancel_collecting();
         self.cancel_mapping();
         self.cancel_probing();
+        self.cancel_report();
     }
 
     /// The model in use.
@@ -523,6 +531,7 @@ impl Workspace {
                     .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
                 self.next_of_folder();
                 self.collecting_lost_a_job();
+                self.reporting_lost_a_job();
                 self.directing_lost_a_job();
                 self.notice(
                     NoticeKind::Error,

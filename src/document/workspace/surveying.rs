@@ -2,24 +2,12 @@
 
 use super::{NoticeKind, Workspace};
 use crate::analysis::TokenRows;
-use crate::document::{
-    Collection, DocumentError, MappedPicture, ProbeReport, TokenMap, write_folder_atomically,
-};
+use crate::document::{Collection, MappedPicture, ProbeReport, TokenMap};
 use crate::engine::{Aside, AsideControl, AsideNews, Wake};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Tokens in t-SNE unless a person asks for more.
 pub const DEFAULT_MOST_MAPPED: usize = 4000;
-
-/// What of a collection is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SurveyFiles {
-    /// The map, as `softscope map` writes it.
-    Map,
-    /// The probes, as `softscope probe` writes them.
-    Probes,
-}
 
 /// What is known of the collection that is held.
 #[derive(Default)]
@@ -160,31 +148,6 @@ impl Workspace {
     /// Gives up the probes under way; what was found before stays.
     pub fn cancel_probing(&mut self) {
         self.surveying.probes.running = None;
-    }
-
-    /// Writes what is known of the collection into a folder, in the background.
-    pub fn export_survey(&mut self, files: SurveyFiles, folder: PathBuf) {
-        let made: Option<Box<dyn FnOnce() -> Result<_, DocumentError> + Send>> = match files {
-            SurveyFiles::Map => self.token_map().cloned().map(|map| {
-                let made: Box<dyn FnOnce() -> _ + Send> = Box::new(move || map.files());
-                made
-            }),
-            SurveyFiles::Probes => self.probes().cloned().map(|probes| {
-                let made: Box<dyn FnOnce() -> _ + Send> = Box::new(move || probes.files());
-                made
-            }),
-        };
-        let Some(made) = made else {
-            self.notice(NoticeKind::Error, "There is nothing to write yet.");
-            return;
-        };
-        self.background(
-            move || {
-                let written = made().and_then(|files| write_folder_atomically(&folder, &files));
-                (folder, written)
-            },
-            |workspace, (folder, written)| workspace.tell_saved(&folder, written),
-        );
     }
 
     pub(super) fn is_surveying(&self) -> bool {

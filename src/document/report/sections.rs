@@ -1,20 +1,21 @@
 //! What a report shows, section by section; each with two sentences and the command behind it.
 
-use super::Args;
 use super::measured::{First, Measured, Painted};
-use crate::cli::atlas::Atlas;
-use crate::cli::error::CliError;
+use super::{LinePlot, PlotLine, ReportBlock, ReportOrder, ReportSection, ReportTable, line_plot};
 use crate::document::{
-    self, FactorProbes, LinePlot, PlotLine, ProbeReport, ReportBlock, ReportSection, ReportTable, SweepRow,
-    TokenMap, interactions_png, line_plot,
+    Atlas, DocumentError, FactorProbes, ProbeReport, SweepRow, TokenMap, influence_sheet, interactions_png,
 };
 use std::path::Path;
 
 /// Rows of a table.
 const SHOWN: usize = 12;
 
-pub(super) fn of(measured: &Measured, model: &str, args: &Args) -> Result<Vec<ReportSection>, CliError> {
-    let folder = &quoted(&args.folder);
+pub(super) fn of(
+    measured: &Measured,
+    model: &str,
+    order: &ReportOrder,
+) -> Result<Vec<ReportSection>, DocumentError> {
+    let folder = &quoted(&order.folder);
     let first = &measured.first;
     let mut sections = vec![
         reconstruction(measured, folder),
@@ -83,7 +84,7 @@ fn reconstruction(measured: &Measured, folder: &str) -> ReportSection {
     }
 }
 
-fn influence(first: &First) -> Result<ReportSection, CliError> {
+fn influence(first: &First) -> Result<ReportSection, DocumentError> {
     let by_gradient = first.gradient.ranking();
     let change = |token: usize| {
         by_gradient
@@ -132,18 +133,18 @@ fn influence(first: &First) -> Result<ReportSection, CliError> {
             }),
             ReportBlock::Text(agreement),
             ReportBlock::Picture(
-                document::influence_sheet(&first.decoded, &first.ablation)?,
+                influence_sheet(&first.decoded, &first.ablation)?,
                 "By ablation, all tokens on one scale".to_owned(),
             ),
             ReportBlock::Picture(
-                document::influence_sheet(&first.decoded, &first.gradient)?,
+                influence_sheet(&first.decoded, &first.gradient)?,
                 "By the gradient".to_owned(),
             ),
         ],
     })
 }
 
-fn structure_of(first: &First) -> Result<ReportSection, CliError> {
+fn structure_of(first: &First) -> Result<ReportSection, DocumentError> {
     let curve = |name: &str, points: &[crate::analysis::KeptQuality]| PlotLine {
         name: name.to_owned(),
         points: points.iter().map(|of| [of.kept as f64, of.psnr_db]).collect(),
@@ -248,7 +249,7 @@ fn codewords(atlas: &Atlas, folder: &str) -> ReportSection {
     }
 }
 
-fn map_of(map: &TokenMap, folder: &str) -> Result<ReportSection, CliError> {
+fn map_of(map: &TokenMap, folder: &str) -> Result<ReportSection, DocumentError> {
     let mut blocks: Vec<ReportBlock> = map.notes().into_iter().map(ReportBlock::Text).collect();
     blocks.extend(
         map.sheets()?
@@ -291,7 +292,7 @@ fn directions(measured: &Measured, folder: &str) -> Option<ReportSection> {
     })
 }
 
-fn probes(report: &ProbeReport, folder: &str) -> Result<ReportSection, CliError> {
+fn probes(report: &ProbeReport, folder: &str) -> Result<ReportSection, DocumentError> {
     let mut blocks: Vec<ReportBlock> = report.left_out.iter().cloned().map(ReportBlock::Text).collect();
     if !report.found.is_empty() {
         blocks.push(ReportBlock::Table(ReportTable {
