@@ -333,11 +333,11 @@ impl ReportTask {
 
     /// Decodes what the next codeword does; true when all are.
     fn next_codeword(&mut self, model: &Runner, control: &dyn Control) -> Result<bool, EngineError> {
-        let (draft, usage) = (&mut self.draft, &self.usage);
-        let Some(draft) = draft.as_mut().or_else(|| {
-            *draft = usage.as_ref().map(|usage| AtlasDraft::new(usage, CODEWORDS.0));
-            draft.as_mut()
-        }) else {
+        if self.draft.is_none() {
+            let usage = self.usage.as_ref();
+            self.draft = usage.map(|usage| AtlasDraft::new(usage, CODEWORDS.0));
+        }
+        let Some(draft) = &mut self.draft else {
             return Ok(true);
         };
         let pictures = &self.pictures;
