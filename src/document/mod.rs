@@ -15,6 +15,7 @@ mod history;
 mod latents;
 mod model_report;
 mod models;
+mod paint_target;
 mod recipe;
 mod report;
 mod session;
@@ -57,6 +58,6 @@ pub use tokens::{
     TokenFile, TokenFileError, holds_inputs, is_tensor_file, read_inputs, read_tokens, tokens_from_bytes,
 };
 pub use workspace::{
-    ComparedModel, ComparedState, ComparisonFile, Finding, GenerateOrder, GenerateStart, GenerationProgress,
-    Import, MOST_COMPARED, Notice, NoticeKind, Workspace,
+    BrushRanking, ComparedModel, ComparedState, ComparisonFile, Finding, GenerateOrder, GenerateStart, GenerationProgress,
+    Import, MOST_COMPARED, Notice, NoticeKind, PaintOrder, PaintTarget, Workspace,
 };

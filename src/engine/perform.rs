@@ -2,9 +2,10 @@
 
 use super::control::Part;
 use super::edit_cache::EditCache;
+use super::painting::PaintRun;
 use super::protocol::{DecodeJob, Decoded, Encoded};
 use super::runner::milliseconds;
-use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, Runner};
+use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, PaintStep, Runner};
 use crate::analysis;
 use crate::latent::{LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
@@ -17,6 +18,7 @@ pub(super) trait Backend: Send + Sync {
     fn encode(&self, picture: Planar, control: &dyn Control) -> Result<LatentState, EngineError>;
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError>;
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError>;
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError>;
 }
 
 impl Backend for Runner {
@@ -31,6 +33,9 @@ impl Backend for Runner {
     }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         Self::analyse(self, job, control)
+    }
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
+        run.turn(self, control)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     AnalyseJob, Analysed, AnalysisKind, Eviction, GenerateJob, GeneratedPicture, GenerationStep,
-    GeneratorInfo, ModelInfo, ReconstructJob, Reconstructed,
+    GeneratorInfo, ModelInfo, PaintJob, PaintStep, ReconstructJob, Reconstructed,
 };
 use crate::analysis::PictureMetrics;
 use crate::latent::{Edit, LatentState};
@@ -64,6 +64,8 @@ pub enum Request {
     /// Measures the tokens of a picture with the model in use. A newer one of its kind replaces it. Goes after
     /// reconstructions: it is interrupted for other requests and begun anew after them.
     Analyse(Arc<AnalyseJob>),
+    /// Paints with the model in use, after everything but generations and between its steps. A newer one replaces it.
+    Paint(Arc<PaintJob>),
     /// Opens a generator; a newer one replaces it. The old one stays until then, and is then what generations use no more.
     OpenGenerator(ModelFiles),
     /// Generates pictures with the open generator, after everything else and between its steps. A newer one replaces it.
@@ -82,6 +84,7 @@ impl Request {
                 model: job.model.name.clone(),
             },
             Self::Analyse(job) => Task::Analyse(job.analysis.kind()),
+            Self::Paint(_) => Task::Paint,
             Self::OpenGenerator(files) => Task::OpenGenerator(files.name.clone()),
             Self::Generate(_) => Task::Generate,
         }
@@ -136,6 +139,8 @@ pub enum Task {
     },
     /// Measuring tokens.
     Analyse(AnalysisKind),
+    /// Painting.
+    Paint,
     /// Opening the generator of that name.
     OpenGenerator(String),
     /// Generating pictures.
@@ -183,6 +188,13 @@ pub enum Event {
         stamp: Stamp,
         /// The result.
         analysed: Arc<Analysed>,
+    },
+    /// A step of a painting is made, or with the last one all of it. Only the newest that was not taken yet is kept.
+    Painted {
+        /// Of the request.
+        stamp: Stamp,
+        /// How far it is.
+        step: Arc<PaintStep>,
     },
     /// A model that was kept loaded is no longer; nothing that was asked for is lost by it.
     ModelLeft(Eviction),

@@ -87,6 +87,8 @@ pub(super) struct Queue {
     /// At most one a kind, in order of submission.
     analyses: VecDeque<Ticket>,
     open_generator: Option<Ticket>,
+    /// Goes on whenever nothing but a generation waits.
+    painting: Option<Ticket>,
     /// Goes on whenever nothing else waits.
     generation: Option<Ticket>,
     running: Option<Running>,
@@ -117,6 +119,7 @@ impl Queue {
                 self.submit_reconstruction(view, ticket);
             }
             Request::Analyse(job) => self.submit_analysis(job.analysis.kind(), ticket),
+            Request::Paint(_) => self.submit_painting(ticket),
             Request::OpenGenerator(_) => self.submit_open_generator(ticket),
             Request::Generate(_) => self.submit_generation(ticket),
         }
@@ -157,7 +160,7 @@ impl Queue {
         if reconstructs(self.running_request(), view) {
             self.interrupt(Interruption::Replaced);
         }
-        if self.is_generating() {
+        if self.is_stepping() {
             self.interrupt(Interruption::Parked);
         }
         replace_or_push(&mut self.reconstructions, ticket, |waiting| {
@@ -169,7 +172,7 @@ impl Queue {
         if analyses(self.running_request(), kind) {
             self.interrupt(Interruption::Replaced);
         }
-        if self.is_generating() {
+        if self.is_stepping() {
             self.interrupt(Interruption::Parked);
         }
         replace_or_push(&mut self.analyses, ticket, |waiting| {
@@ -196,16 +199,40 @@ impl Queue {
         }
     }
 
+    fn submit_painting(&mut self, ticket: Ticket) {
+        if let Some(older) = self.painting.replace(ticket) {
+            self.events.push_back(cancelled(&older));
+        }
+        if matches!(self.running_request(), Some(Request::Paint(_))) {
+            self.interrupt(Interruption::Cancelled);
+        } else if self.is_generating() {
+            self.interrupt(Interruption::Parked);
+        }
+    }
+
     fn is_generating(&self) -> bool {
         matches!(self.running_request(), Some(Request::Generate(_)))
     }
 
-    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis and a
-    /// generation step back between two blocks and go on after it.
+    /// Whether what runs is one step of many, behind all else.
+    fn is_stepping(&self) -> bool {
+        matches!(
+            self.running_request(),
+            Some(Request::Paint(_) | Request::Generate(_))
+        )
+    }
+
+    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a
+    /// painting's step and a generation's step back between two blocks and go on after it.
     fn interrupt_late_work(&mut self) {
         if matches!(
             self.running_request(),
-            Some(Request::Reconstruct { .. } | Request::Analyse(_) | Request::Generate(_))
+            Some(
+                Request::Reconstruct { .. }
+                    | Request::Analyse(_)
+                    | Request::Paint(_)
+                    | Request::Generate(_)
+            )
         ) {
             self.interrupt(Interruption::Parked);
         }
@@ -227,6 +254,15 @@ impl Queue {
         {
             self.events.push_back(cancelled(&ticket));
         }
+    }
+
+    /// Cancels the painting.
+    pub(super) fn cancel_painting(&mut self) {
+        if matches!(self.running_request(), Some(Request::Paint(_))) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        let waiting = self.painting.take();
+        self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
     }
 
     fn running_request(&self) -> Option<&Request> {
@@ -285,11 +321,13 @@ impl Queue {
         self.reconstructions.clear();
         self.analyses.clear();
         self.open_generator = None;
+        self.painting = None;
         self.generation = None;
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
-    /// oldest encode, else the oldest reconstruction, else the oldest analysis, else the generation.
+    /// oldest encode, else the oldest reconstruction, else the oldest analysis, else the painting,
+    /// else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
@@ -299,6 +337,7 @@ impl Queue {
             .or_else(|| self.encodes.pop_front())
             .or_else(|| self.reconstructions.pop_front())
             .or_else(|| self.analyses.pop_front())
+            .or_else(|| self.painting.take())
             .or_else(|| self.generation.take())?;
         let signals = Arc::new(Signals::new());
         self.running = Some(Running {
@@ -372,6 +411,9 @@ impl Queue {
                     analyses(Some(waiting), kind)
                 });
             }
+            Request::Paint(_) => {
+                self.painting.get_or_insert(ticket);
+            }
             Request::Generate(_) => {
                 self.generation.get_or_insert(ticket);
             }
@@ -384,9 +426,8 @@ impl Queue {
 
     /// Of steps that nobody has taken yet only the newest is told.
     fn push_progress(&mut self, event: Event) {
-        if let Event::GenerationStep { stamp, .. } = &event {
-            let is_older = |waiting: &Event| matches!(waiting, Event::GenerationStep { stamp: older, .. } if older == stamp);
-            self.events.retain(|waiting| !is_older(waiting));
+        if let Some(stamp) = stepped(&event) {
+            self.events.retain(|waiting| stepped(waiting) != Some(stamp));
         }
         self.events.push_back(event);
     }
@@ -406,6 +447,11 @@ impl Queue {
             *waiting = kept;
             self.events.extend(void.iter().map(cancelled));
         }
+        self.events.extend(
+            self.painting
+                .take_if(|ticket| ticket.stamp < load)
+                .map(|void| cancelled(&void)),
+        );
         self.drop_generation_before(load);
     }
 
@@ -440,7 +486,12 @@ impl Queue {
     }
 
     fn waiting(&self) -> usize {
-        let single = [&self.load, &self.open_generator, &self.generation];
+        let single = [
+            &self.load,
+            &self.open_generator,
+            &self.painting,
+            &self.generation,
+        ];
         single.into_iter().flatten().count()
             + self.decodes.len()
             + self.encodes.len()
@@ -464,6 +515,14 @@ fn cancelled(ticket: &Ticket) -> Event {
     Event::Cancelled {
         stamp: ticket.stamp,
         task: ticket.request.task(),
+    }
+}
+
+/// The request whose step an event tells.
+fn stepped(event: &Event) -> Option<Stamp> {
+    match event {
+        Event::GenerationStep { stamp, .. } | Event::Painted { stamp, .. } => Some(*stamp),
+        _ => None,
     }
 }
 

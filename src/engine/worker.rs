@@ -2,12 +2,13 @@ use super::compare::{self, LOAD_SHARE, ReconstructJob, Reconstructed};
 use super::control::Part;
 use super::edit_cache::EditCache;
 use super::generate::{Generation, Turn};
+use super::painting::PaintRun;
 use super::perform::{self, Backend};
 use super::protocol::{EngineStatus, Event, Request, Stamp};
 use super::queue::{Outcome, Queue, Signals, Ticket};
 use super::shelf::{Eviction, Shelf, ShelfKey};
 use super::{
-    Control, EngineError, GenerateJob, GeneratorRunner, RunOptions, Runner, default_memory_limit, panics,
+    Control, EngineError, GenerateJob, GeneratorRunner, PaintJob, RunOptions, Runner, default_memory_limit, panics,
 };
 use crate::tokenizer::ModelFiles;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -79,6 +80,7 @@ impl Engine {
             shelf: Shelf::default(),
             options,
             generator: None,
+            painting: None,
             generation: None,
             cache: EditCache::default(),
         };
@@ -180,6 +182,11 @@ impl Engine {
         self.give_up(Queue::cancel_generation);
     }
 
+    /// Cancels the painting, which gives [`Event::Cancelled`].
+    pub fn cancel_painting(&self) {
+        self.give_up(Queue::cancel_painting);
+    }
+
     /// What runs and what waits.
     pub fn status(&self) -> EngineStatus {
         self.shared.lock().queue.status()
@@ -267,6 +274,8 @@ struct Worker {
     /// Where and how a generator runs.
     options: RunOptions,
     generator: Option<GeneratorRunner>,
+    /// The painting under way, put aside between its steps.
+    painting: Option<PaintRun>,
     /// The generation under way, put aside between its steps.
     generation: Option<Generation>,
 }
@@ -324,6 +333,10 @@ impl Worker {
                         });
                     shared.finish(Outcome::from(result));
                 }
+                Request::Paint(job) => {
+                    let outcome = self.paint(stamp, job, &control);
+                    shared.finish(outcome);
+                }
                 Request::OpenGenerator(files) => self.open_generator(&files, &control),
                 Request::Generate(job) => {
                     let outcome = self.generate(stamp, job, &control);
@@ -354,6 +367,32 @@ impl Worker {
             }
         }
         self.trim();
+    }
+
+    /// One turn of a painting: a step.
+    fn paint(&mut self, stamp: Stamp, job: Arc<PaintJob>, control: &dyn Control) -> Outcome {
+        let mut run = match self.painting.take() {
+            Some(run) if run.stamp() == stamp => run,
+            _ => PaintRun::new(stamp, job),
+        };
+        let step = match self.with_model("painting", |model, _| model.paint(&mut run, control)) {
+            Ok(step) => step,
+            Err(error) => {
+                // Stepped back for something else, or given up: only the queue knows.
+                self.painting = matches!(error, EngineError::Cancelled).then_some(run);
+                return Outcome::from(Err(error));
+            }
+        };
+        let is_last = step.is_last;
+        let event = Event::Painted {
+            stamp,
+            step: Arc::new(step),
+        };
+        if is_last {
+            return Outcome::Done(event);
+        }
+        self.painting = Some(run);
+        Outcome::Progressed(event)
     }
 
     /// One turn of a generation: a step, or a finished picture.
@@ -507,6 +546,7 @@ impl<'a> TaskControl<'a> {
             | Request::Decode { .. }
             | Request::Reconstruct { .. }
             | Request::Analyse(_)
+            | Request::Paint(_)
             | Request::Generate(_) => UNTOLD,
         };
         Self {

@@ -13,6 +13,7 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::Redo,
     Command::ResetAll,
     Command::ExtendToPrevious,
+    Command::RestorePicture,
     Command::ShowModels,
     Command::ToggleInspector,
     Command::Difference,
@@ -20,7 +21,7 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::ResetUiScale,
     Command::OpenModelFolder,
     Command::Fill,
-    Command::SweepSharpness,
+    Command::DiscardPainting,
     Command::OpenTrainingFolder,
     Command::Shortcuts,
 ];

@@ -91,12 +91,19 @@ impl Workspace {
                 let soft = SWEEP.iter().map(|factor| Sharpness::Tau(factor * tau));
                 Analysis::Sweep(soft.chain([Sharpness::Hard]).collect())
             }
+            AnalysisKind::Brush => {
+                let Some(mask) = self.brush() else {
+                    self.notice(NoticeKind::Error, NO_BRUSH);
+                    return None;
+                };
+                Analysis::Brush(Arc::clone(mask))
+            }
         };
         Some((id, state, analysis))
     }
 
     /// The active picture and its tokens as decoded last.
-    fn analysed_state(&self) -> Option<(SubjectId, Arc<LatentState>)> {
+    pub(super) fn analysed_state(&self) -> Option<(SubjectId, Arc<LatentState>)> {
         let subject = self.active()?;
         let encoded = &subject.encoded.as_ref()?.state;
         let state = subject.edited.as_ref().map_or(encoded, |shown| &shown.state);
@@ -172,6 +179,8 @@ impl Workspace {
 
 const NO_MIXTURES: &str =
     "This model's tokens are no mixtures of codewords: open a SoftVQ model to go from soft to hard.";
+
+const NO_BRUSH: &str = "Nothing lies under the brush: draw over a part of the picture first.";
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();

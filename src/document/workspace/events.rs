@@ -46,6 +46,7 @@ impl Workspace {
                 stamp, reconstructed, ..
             } => self.take_reconstructed(stamp, reconstructed),
             Event::Analysed { stamp, analysed } => self.take_analysed(stamp, analysed),
+            Event::Painted { stamp, step } => self.take_painted(stamp, step),
             Event::ModelLeft(eviction) => self.notice(NoticeKind::Warning, eviction.to_string()),
             Event::GeneratorOpened(info) => self.take_generator(info),
             Event::GenerationStep { stamp, step } => self.take_generation_step(stamp, step),
@@ -60,6 +61,8 @@ impl Workspace {
         self.encoding = None;
         self.hover = None;
         self.forget_analyses();
+        self.forget_brush();
+        self.forget_painting();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {
             if let Some(work) = self.work.get_mut(&subject.id) {
@@ -172,6 +175,7 @@ impl Workspace {
             }
             Task::Reconstruct { ref model, .. } => self.take_reconstruction_failure(stamp, model, &message),
             Task::Analyse(_) => self.take_analysis_failure(stamp, &message),
+            Task::Paint => self.take_painting_failure(stamp, &message),
         }
     }
 
@@ -192,6 +196,7 @@ impl Workspace {
             Task::Decode(_) => drop(self.end_decode(stamp)),
             Task::Reconstruct { .. } => self.take_reconstruction_cancelled(stamp),
             Task::Analyse(_) => self.take_analysis_cancelled(stamp),
+            Task::Paint => self.take_painting_cancelled(stamp),
         }
     }
 

@@ -2,12 +2,14 @@
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
 mod analysing;
+mod brushing;
 mod comparing;
 mod editing;
 mod events;
 mod exporting;
 mod generating;
 mod importing;
+mod painting;
 mod sessions;
 
 use super::autosave::AutosaveSlot;
@@ -18,12 +20,16 @@ use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
 use analysing::Analysing;
 pub use analysing::Finding;
+pub use brushing::BrushRanking;
+use brushing::Brushing;
 use comparing::Comparison;
 pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
 use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
 use importing::{FolderImport, TokenImport};
+use painting::PaintWork;
+pub use painting::{PaintOrder, PaintTarget};
 use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -102,6 +108,8 @@ pub struct Workspace {
     saving: Saving,
     comparison: Comparison,
     analysing: Analysing,
+    brushing: Brushing,
+    painting: PaintWork,
     notices: Vec<Notice>,
 }
 
@@ -208,6 +216,8 @@ impl Workspace {
             directions: HashMap::new(),
             comparison: Comparison::default(),
             analysing: Analysing::default(),
+            brushing: Brushing::default(),
+            painting: PaintWork::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -255,6 +265,7 @@ impl Workspace {
             || self.comparison_progress().is_some()
             || self.is_generating()
             || self.is_analysing()
+            || self.is_painting()
     }
 
     /// Folders in use.
@@ -268,7 +279,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses.
+    /// imported; what the comparison still lacks; analyses; a painting.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -281,6 +292,7 @@ impl Workspace {
         self.cancel_exports();
         self.hold_comparison();
         self.cancel_analyses();
+        self.discard_painting();
     }
 
     /// The model in use.
@@ -482,6 +494,8 @@ impl Workspace {
         self.pump_encoding();
         self.pump_exports();
         self.pump_comparison();
+        self.pump_brush();
+        self.pump_painting();
         self.pump_autosave();
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::worker::tests::info;
-use crate::engine::{AnalyseJob, Analysed, Control, EngineError, ModelInfo};
+use crate::engine::painting::PaintRun;
+use crate::engine::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, PaintStep};
 use crate::latent::{LatentState, Tokens};
 use crate::picture::Planar;
 use tempfile::TempDir;
@@ -19,6 +20,9 @@ impl Backend for Weights {
         Err(EngineError::NoModel)
     }
     fn analyse(&self, _: &AnalyseJob, _: &dyn Control) -> Result<Analysed, EngineError> {
+        Err(EngineError::NoModel)
+    }
+    fn paint(&self, _: &mut PaintRun, _: &dyn Control) -> Result<PaintStep, EngineError> {
         Err(EngineError::NoModel)
     }
 }

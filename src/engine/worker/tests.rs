@@ -3,9 +3,10 @@
 
 mod analysing;
 mod generating;
+mod painting;
 
 use super::*;
-use crate::engine::{AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId};
+use crate::engine::{PaintStep, AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId};
 use crate::latent::{Codebook, LatentSpace, LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
 use crate::tokenizer::{ModelArgs, ModelClass};
@@ -33,6 +34,8 @@ enum Seen {
     Decode(String, f32),
     /// Mark of the tokens.
     Analyse(AnalysisKind, f32),
+    /// Mark of the tokens.
+    Paint(f32),
     /// A step is through, not cancelled.
     Stepped,
 }
@@ -104,6 +107,10 @@ impl Backend for ScriptedModel {
         let call = Seen::Analyse(job.analysis.kind(), job.state.z.values[0]);
         self.script.play(call, control)?;
         Ok(Analysed::Spectra(Vec::new()))
+    }
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
+        self.script.play(Seen::Paint(run.mark()), control)?;
+        Ok(run.made_up())
     }
 }
 
