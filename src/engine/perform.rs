@@ -4,7 +4,7 @@ use super::control::Part;
 use super::edit_cache::EditCache;
 use super::protocol::{DecodeJob, Decoded, Encoded};
 use super::runner::milliseconds;
-use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, Runner};
+use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, Runner, Work, WorkTurn};
 use crate::analysis;
 use crate::latent::{LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
@@ -21,6 +21,7 @@ pub(super) trait Backend: Send + Sync {
         tokens.iter().map(|tokens| self.decode(tokens, control)).collect()
     }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError>;
+    fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError>;
 }
 
 impl Backend for Runner {
@@ -38,6 +39,9 @@ impl Backend for Runner {
     }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         Self::analyse(self, job, control)
+    }
+    fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
+        work.turn(self, control)
     }
 }
 

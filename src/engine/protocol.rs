@@ -2,7 +2,7 @@
 
 use super::{
     AnalyseJob, Analysed, AnalysisKind, Eviction, GenerateJob, GeneratedPicture, GenerationStep,
-    GeneratorInfo, ModelInfo, ReconstructJob, Reconstructed,
+    GeneratorInfo, ModelInfo, ReconstructJob, Reconstructed, WorkJob, WorkKind,
 };
 use crate::analysis::PictureMetrics;
 use crate::latent::{Edit, LatentState};
@@ -76,6 +76,9 @@ pub enum Request {
     /// Measures the tokens of a picture with the model in use. A newer one of its kind replaces it. Goes after
     /// reconstructions: it is interrupted for other requests and begun anew after them.
     Analyse(Arc<AnalyseJob>),
+    /// Works on something turn by turn with the model in use. A newer one of its kind replaces it. Goes after analyses:
+    /// between turns whatever waits comes first, and a turn that is interrupted is begun anew.
+    Work(WorkJob),
     /// Opens a generator; a newer one replaces it. The old one stays until then, and is then what generations use no more.
     OpenGenerator(ModelFiles),
     /// Generates pictures with the open generator, after everything else and between its steps. A newer one replaces it.
@@ -95,6 +98,7 @@ impl Request {
             },
             Self::Prefetch(_) => Task::Prefetch,
             Self::Analyse(job) => Task::Analyse(job.analysis.kind()),
+            Self::Work(job) => Task::Work(job.kind()),
             Self::OpenGenerator(files) => Task::OpenGenerator(files.name.clone()),
             Self::Generate(_) => Task::Generate,
         }
@@ -165,6 +169,8 @@ pub enum Task {
     Prefetch,
     /// Measuring tokens.
     Analyse(AnalysisKind),
+    /// Working on something turn by turn.
+    Work(WorkKind),
     /// Opening the generator of that name.
     OpenGenerator(String),
     /// Generating pictures.
@@ -173,8 +179,9 @@ pub enum Task {
 
 /// What became of a request.
 ///
-/// Every load is answered once, the newest prefetch by what it decodes and a cancellation if it was given up. The newest encode of a subject, the newest decode and reconstruction of a view, and the
-/// newest analysis of a kind are answered once; older ones that were replaced are answered before it or not at all.
+/// Every load is answered once, the newest prefetch by what it decodes and a cancellation if it was given up. The newest
+/// encode of a subject, the newest decode and reconstruction of a view, and the newest analysis and work of a kind are
+/// answered once; older ones that were replaced are answered before it or not at all.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The model that all later events come from.
@@ -219,6 +226,13 @@ pub enum Event {
         stamp: Stamp,
         /// The result.
         analysed: Arc<Analysed>,
+    },
+    /// A work is done: its result is where it was left.
+    Worked {
+        /// Of the request.
+        stamp: Stamp,
+        /// Of the work.
+        kind: WorkKind,
     },
     /// A model that was kept loaded is no longer; nothing that was asked for is lost by it.
     ModelLeft(Eviction),

@@ -1,8 +1,10 @@
 //! Which request comes next, which one is given up for it, and what each owes its sender. No threads here: the worker
 //! keeps one [`Queue`] behind its lock.
 
-use super::AnalysisKind;
+mod works;
+
 use super::protocol::{EngineStatus, Event, Request, Stamp, SubjectId, ViewId};
+use super::{AnalysisKind, WorkKind};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -68,6 +70,8 @@ pub(super) enum Outcome {
     Done(Event),
     /// Something is there, and the task wants another turn.
     Progressed(Event),
+    /// It wants another turn.
+    Again,
     /// It noticed that it was told to stop.
     Stopped,
     Failed(String),
@@ -88,6 +92,8 @@ pub(super) struct Queue {
     reconstructions: VecDeque<Ticket>,
     /// At most one a kind, in order of submission.
     analyses: VecDeque<Ticket>,
+    /// At most one a kind, in order of submission.
+    works: VecDeque<Ticket>,
     open_generator: Option<Ticket>,
     /// Goes on whenever nothing else waits.
     generation: Option<Ticket>,
@@ -123,6 +129,7 @@ impl Queue {
                 self.submit_reconstruction(view, ticket);
             }
             Request::Analyse(job) => self.submit_analysis(job.analysis.kind(), ticket),
+            Request::Work(job) => self.submit_work(job.kind(), ticket),
             Request::OpenGenerator(_) => self.submit_open_generator(ticket),
             Request::Generate(_) => self.submit_generation(ticket),
         }
@@ -163,7 +170,10 @@ impl Queue {
         if reconstructs(self.running_request(), view) {
             self.interrupt(Interruption::Replaced);
         }
-        if self.is_generating() {
+        if matches!(
+            self.running_request(),
+            Some(Request::Generate(_) | Request::Work(_))
+        ) {
             self.interrupt(Interruption::Parked);
         }
         replace_or_push(&mut self.reconstructions, ticket, |waiting| {
@@ -175,7 +185,10 @@ impl Queue {
         if analyses(self.running_request(), kind) {
             self.interrupt(Interruption::Replaced);
         }
-        if self.is_generating() {
+        if matches!(
+            self.running_request(),
+            Some(Request::Generate(_) | Request::Work(_))
+        ) {
             self.interrupt(Interruption::Parked);
         }
         replace_or_push(&mut self.analyses, ticket, |waiting| {
@@ -214,12 +227,12 @@ impl Queue {
         matches!(self.running_request(), Some(Request::Generate(_)))
     }
 
-    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis and a
-    /// generation step back between two blocks and go on after it.
+    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a work and
+    /// a generation step back between two blocks and go on after it.
     fn interrupt_late_work(&mut self) {
         if matches!(
             self.running_request(),
-            Some(Request::Reconstruct { .. } | Request::Analyse(_) | Request::Generate(_))
+            Some(Request::Reconstruct { .. } | Request::Analyse(_) | Request::Work(_) | Request::Generate(_))
         ) {
             self.interrupt(Interruption::Parked);
         }
@@ -266,11 +279,12 @@ impl Queue {
         self.events.extend(waiting.iter().map(cancelled));
     }
 
-    /// Cancels the running load, encode, reconstruction or analysis, and what waits of these kinds.
+    /// Cancels the running load, encode, reconstruction, analysis or work, and what waits of these kinds.
     pub(super) fn cancel(&mut self) {
         self.cancel_prefetch();
         self.cancel_reconstructions();
         self.cancel_analyses();
+        WorkKind::ALL.into_iter().for_each(|kind| self.cancel_work(kind));
         if matches!(
             self.running_request(),
             Some(Request::LoadModel(_) | Request::Encode { .. })
@@ -309,13 +323,14 @@ impl Queue {
         self.prefetch = None;
         self.reconstructions.clear();
         self.analyses.clear();
+        self.works.clear();
         self.open_generator = None;
         self.generation = None;
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
-    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the
-    /// generation.
+    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the oldest
+    /// work, else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
@@ -326,6 +341,7 @@ impl Queue {
             .or_else(|| self.prefetch.take())
             .or_else(|| self.reconstructions.pop_front())
             .or_else(|| self.analyses.pop_front())
+            .or_else(|| self.works.pop_front())
             .or_else(|| self.generation.take())?;
         let signals = Arc::new(Signals::new());
         self.running = Some(Running {
@@ -360,7 +376,7 @@ impl Queue {
                 self.push_progress(event);
                 self.park(ticket);
             }
-            (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
+            (Outcome::Again, _) | (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
             (Outcome::Failed(message), _) => {
                 let task = ticket.request.task();
                 self.events.push_back(Event::Failed {
@@ -399,6 +415,10 @@ impl Queue {
                     analyses(Some(waiting), kind)
                 });
             }
+            Request::Work(job) => {
+                let kind = job.kind();
+                self.park_work(kind, ticket);
+            }
             Request::Generate(_) => {
                 self.generation.get_or_insert(ticket);
             }
@@ -430,7 +450,12 @@ impl Queue {
 
     /// A new model is there: what was asked of the old one is void. Reconstructions name their own.
     fn drop_work_before(&mut self, load: Stamp) {
-        for waiting in [&mut self.decodes, &mut self.encodes, &mut self.analyses] {
+        for waiting in [
+            &mut self.decodes,
+            &mut self.encodes,
+            &mut self.analyses,
+            &mut self.works,
+        ] {
             let (void, kept): (VecDeque<_>, VecDeque<_>) =
                 waiting.drain(..).partition(|ticket| ticket.stamp < load);
             *waiting = kept;
@@ -476,6 +501,7 @@ impl Queue {
             + self.encodes.len()
             + self.reconstructions.len()
             + self.analyses.len()
+            + self.works.len()
     }
 
     pub(super) fn status(&self) -> EngineStatus {

@@ -7,8 +7,10 @@ use super::prefetch::Prefetching;
 use super::protocol::{EngineStatus, Event, PrefetchJob, Request, Stamp};
 use super::queue::{Outcome, Queue, Signals, Ticket};
 use super::shelf::{Eviction, Shelf, ShelfKey};
+use super::work::WorkControl;
 use super::{
-    Control, EngineError, GenerateJob, GeneratorRunner, RunOptions, Runner, default_memory_limit, panics,
+    Control, EngineError, GenerateJob, GeneratorRunner, RunOptions, Runner, WorkJob, WorkKind, WorkTurn,
+    default_memory_limit, panics,
 };
 use crate::tokenizer::ModelFiles;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -136,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// Cancels the running load, encode, reconstruction or analysis, and what waits of these kinds. Each gives
+    /// Cancels the running load, encode, reconstruction, analysis or work, and what waits of these kinds. Each gives
     /// [`Event::Cancelled`].
     pub fn cancel(&self) {
         self.give_up(Queue::cancel);
@@ -155,6 +157,11 @@ impl Engine {
     /// Cancels the analysis that runs and those that wait. Each gives [`Event::Cancelled`].
     pub fn cancel_analyses(&self) {
         self.give_up(Queue::cancel_analyses);
+    }
+
+    /// Cancels the work of a kind, whether it runs or waits; it gives [`Event::Cancelled`].
+    pub fn cancel_work(&self, kind: WorkKind) {
+        self.give_up(|queue| queue.cancel_work(kind));
     }
 
     fn give_up(&self, cancel: impl FnOnce(&mut Queue)) {
@@ -336,6 +343,10 @@ impl Worker {
                         });
                     shared.finish(Outcome::from(result));
                 }
+                Request::Work(job) => {
+                    let outcome = self.work(stamp, &job, &control);
+                    shared.finish(outcome);
+                }
                 Request::OpenGenerator(files) => self.open_generator(&files, &control),
                 Request::Generate(job) => {
                     let outcome = self.generate(stamp, job, &control);
@@ -366,6 +377,17 @@ impl Worker {
             }
         }
         self.trim();
+    }
+
+    /// One turn of a work.
+    fn work(&mut self, stamp: Stamp, job: &WorkJob, task: &dyn Control) -> Outcome {
+        let kind = job.kind();
+        let control = WorkControl { job, task };
+        match self.with_model(kind.name(), |model, _| model.work(&mut *job.lock(), &control)) {
+            Ok(WorkTurn::More) => Outcome::Again,
+            Ok(WorkTurn::Done) => Outcome::Done(Event::Worked { stamp, kind }),
+            Err(error) => Outcome::from(Err(error)),
+        }
     }
 
     /// One turn of a prefetch: a batch of its positions.
@@ -545,6 +567,7 @@ impl<'a> TaskControl<'a> {
             | Request::Prefetch(_)
             | Request::Reconstruct { .. }
             | Request::Analyse(_)
+            | Request::Work(_)
             | Request::Generate(_) => UNTOLD,
         };
         Self {

@@ -239,6 +239,12 @@ impl SoftscopeApp {
             applied_count: active.map_or(0, |subject| subject.history.applied().len()),
             undone_count: active.map_or(0, |subject| subject.history.undone().len()),
             compared_count: self.workspace.compared_count(),
+            has_model: self.workspace.model().is_some(),
+            has_findings: self
+                .state
+                .analysis
+                .part()
+                .is_some_and(|part| self.workspace.has_findings(part)),
             selected_count: self.state.selection.tokens().len(),
             has_interpolation: self.token_count() > 0 && self.other_picture().is_some(),
             has_preview: active.is_some_and(|subject| subject.history.pending().is_some()),
@@ -576,6 +582,10 @@ fn inspector_column_ui(ui: &mut egui::Ui, workspace: &mut Workspace, state: &mut
     CentralPanel::default().frame(egui::Frame::NONE).show(ui, |ui| {
         inspector::inspector_ui(ui, workspace, &mut state.selection, &mut state.inspector);
     });
+    if let Some((segment, codeword)) = state.inspector.take_looked_up() {
+        state.tab = Tab::Analysis;
+        state.analysis.look_up(segment, codeword);
+    }
 }
 
 /// Draws in all the space that is left and takes exactly that: contents that are too wide are cut off, where a panel

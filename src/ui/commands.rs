@@ -57,6 +57,7 @@ enum Need {
     OtherPicture,
     Encoded,
     Compared,
+    Findings,
     Interpolation,
     Applied,
     Undone,
@@ -69,6 +70,8 @@ enum Need {
     Variable,
     Fillable,
     Mixtures,
+    Loaded,
+    LoadedPicture,
     Idle,
     Trainable,
     Training,
@@ -90,6 +93,10 @@ impl Need {
             Self::Compared => (
                 now.compared_count > 0,
                 "Compare models first: choose some in the Compare view.",
+            ),
+            Self::Findings => (
+                now.has_findings,
+                "Measure something in the view Analysis first: what its section shows is written.",
             ),
             Self::Interpolation => (
                 now.has_interpolation,
@@ -114,6 +121,9 @@ impl Need {
             Self::Variable => (now.token_count > 0, "Wait until a picture is encoded."),
             Self::Fillable if !now.can_generate => (false, NO_GENERATOR),
             Self::Fillable => (now.selected_count > 0, "Select the tokens to make anew first."),
+            Self::Loaded | Self::LoadedPicture if !now.has_model => (false, "Open a model first."),
+            Self::Loaded => (true, ""),
+            Self::LoadedPicture => (now.has_picture, "Open a picture first."),
             Self::Idle | Self::Trainable if now.is_training => {
                 (false, "A model is being trained: stop that first.")
             }
@@ -134,6 +144,8 @@ const NO_GENERATOR: &str = "Open a generator for the loaded model first, in the 
 /// What commands may depend on, gathered once a frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Situation {
+    /// A model is loaded.
+    pub has_model: bool,
     /// A picture is active.
     pub has_picture: bool,
     /// Pictures in the library.
@@ -148,6 +160,8 @@ pub struct Situation {
     pub selected_count: usize,
     /// Models of the comparison that are done with the picture.
     pub compared_count: usize,
+    /// Something is measured of what the view Analysis shows.
+    pub has_findings: bool,
     /// A second picture to interpolate to is known.
     pub has_interpolation: bool,
     /// An edit is under the hand and not yet a step.
@@ -244,6 +258,7 @@ commands! {
     ExportTokens: File, Encoded, "Export tokens…", "Writes the edited tokens z [1, L, D] as safetensors, for the decode command.", [];
     ExportModelSheet: File, Compared, "Export model sheet…", "Writes the picture and what each compared model made of it, with the figures, as one PNG.", [];
     ExportModelTable: File, Compared, "Export model table…", "Writes the figures of the compared models as CSV.", [];
+    ExportFindings: File, Findings, "Export findings…", "Writes what the section of the view Analysis shows into a folder: tables, tensors and pictures, as the commands write them.", [];
     ExportGif: File, Interpolation, "Interpolation as GIF…", "Writes the interpolation to the second picture as an endless GIF (256 colours a frame).", [];
     ExportApng: File, Interpolation, "Interpolation as animated PNG…", "Writes the interpolation to the second picture as a lossless animated PNG.", [];
     ExportFrames: File, Interpolation, "Interpolation as frames…", "Writes the interpolation to the second picture as a folder of numbered PNG files.", [];
@@ -294,6 +309,8 @@ commands! {
     MeasureInfluence: Model, Encoded, "Measure influence of tokens", "Leaves out one token after the other and shows where the picture changes, by ablation and by the gradient.", [ctrl_shift(Key::I)];
     MeasureStructure: Model, Encoded, "Measure structure of tokens", "Measures how few tokens are enough, which act together and how sensitive the picture is to each. Takes thousands of decodes.", [];
     SweepSharpness: Model, Mixtures, "Sweep tau from soft to hard", "Decodes the picture with all mixtures at one temperature after the other, down to one codeword each.", [];
+    CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
+    CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
     AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
     ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
     ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];
@@ -407,6 +424,7 @@ mod tests {
 
     fn full() -> Situation {
         Situation {
+            has_model: true,
             has_picture: true,
             picture_count: 2,
             token_count: 32,
@@ -414,6 +432,7 @@ mod tests {
             undone_count: 1,
             selected_count: 2,
             compared_count: 2,
+            has_findings: true,
             has_interpolation: true,
             has_preview: false,
             has_removed: true,

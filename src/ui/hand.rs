@@ -26,6 +26,8 @@ pub(crate) enum Grip {
     Sample,
     SampleSeed,
     T,
+    /// Along a direction of the library, by its place there.
+    Direction(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

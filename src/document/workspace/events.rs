@@ -2,7 +2,7 @@
 
 use super::{DecodeWhen, EXPORT_VIEW, HOVER_VIEW, NoticeKind, SourceFile, TOKENS_VIEW, Work, Workspace};
 use crate::document::{RecipeError, Shown, Subject};
-use crate::engine::{Decoded, Encoded, Event, ModelInfo, Stamp, SubjectId, Task, ViewId};
+use crate::engine::{Decoded, Encoded, Event, ModelInfo, Stamp, SubjectId, Task, ViewId, WorkKind};
 use std::sync::Arc;
 
 fn shown(decoded: &Decoded) -> Shown {
@@ -47,6 +47,7 @@ impl Workspace {
             } => self.take_reconstructed(stamp, reconstructed),
             Event::Prefetched { stamp, prefetched } => self.take_prefetched(stamp, &prefetched),
             Event::Analysed { stamp, analysed } => self.take_analysed(stamp, analysed),
+            Event::Worked { stamp, kind } => self.take_worked(stamp, kind),
             Event::ModelLeft(eviction) => self.notice(NoticeKind::Warning, eviction.to_string()),
             Event::GeneratorOpened(info) => self.take_generator(info),
             Event::GenerationStep { stamp, step } => self.take_generation_step(stamp, step),
@@ -62,6 +63,8 @@ impl Workspace {
         self.hover = None;
         self.forget_ahead();
         self.forget_analyses();
+        self.forget_directions();
+        self.forget_collection();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {
             if let Some(work) = self.work.get_mut(&subject.id) {
@@ -179,6 +182,7 @@ impl Workspace {
             Task::Reconstruct { ref model, .. } => self.take_reconstruction_failure(stamp, model, &message),
             Task::Prefetch => self.end_prefetch(stamp, true),
             Task::Analyse(_) => self.take_analysis_failure(stamp, &message),
+            Task::Work(kind) => self.take_work_failure(stamp, kind, &message),
         }
     }
 
@@ -200,6 +204,28 @@ impl Workspace {
             Task::Reconstruct { .. } => self.take_reconstruction_cancelled(stamp),
             Task::Prefetch => self.end_prefetch(stamp, false),
             Task::Analyse(_) => self.take_analysis_cancelled(stamp),
+            Task::Work(kind) => self.take_work_cancelled(stamp, kind),
+        }
+    }
+
+    fn take_worked(&mut self, stamp: Stamp, kind: WorkKind) {
+        match kind {
+            WorkKind::Collection => self.take_collected(stamp),
+            WorkKind::Report => {}
+        }
+    }
+
+    fn take_work_failure(&mut self, stamp: Stamp, kind: WorkKind, message: &str) {
+        match kind {
+            WorkKind::Collection => self.take_collecting_failure(stamp, message),
+            WorkKind::Report => {}
+        }
+    }
+
+    fn take_work_cancelled(&mut self, stamp: Stamp, kind: WorkKind) {
+        match kind {
+            WorkKind::Collection => self.take_collecting_cancelled(stamp),
+            WorkKind::Report => {}
         }
     }
 

@@ -3,10 +3,14 @@
 
 mod ahead;
 mod analysing;
+mod codewords;
+mod collecting;
 mod comparing;
+mod directing;
 mod editing;
 mod events;
 mod exporting;
+mod findings;
 mod generating;
 mod importing;
 mod sessions;
@@ -21,8 +25,13 @@ use ahead::Ahead;
 pub use ahead::Preview;
 use analysing::Analysing;
 pub use analysing::Finding;
+use codewords::Counting;
+use collecting::Collecting;
+pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
 use comparing::Comparison;
 pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
+use directing::Directing;
+pub use directing::{DirectionFigures, DirectionOrder, FoundDirections};
 use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
@@ -109,6 +118,9 @@ pub struct Workspace {
     saving: Saving,
     comparison: Comparison,
     analysing: Analysing,
+    collecting: Collecting,
+    counting: Counting,
+    directing: Directing,
     notices: Vec<Notice>,
 }
 
@@ -221,6 +233,9 @@ impl Workspace {
             directions: HashMap::new(),
             comparison: Comparison::default(),
             analysing: Analysing::default(),
+            counting: Counting::default(),
+            directing: Directing::default(),
+            collecting: Collecting::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -268,6 +283,7 @@ impl Workspace {
             || self.comparison_progress().is_some()
             || self.is_generating()
             || self.is_analysing()
+            || self.collecting().is_some()
     }
 
     /// Folders in use.
@@ -281,7 +297,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses.
+    /// imported; what the comparison still lacks; analyses; a collection.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -294,6 +310,7 @@ impl Workspace {
         self.cancel_exports();
         self.hold_comparison();
         self.cancel_analyses();
+        self.cancel_collecting();
     }
 
     /// The model in use.
@@ -492,6 +509,8 @@ impl Workspace {
                     .values_mut()
                     .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
                 self.next_of_folder();
+                self.collecting_lost_a_job();
+                self.directing_lost_a_job();
                 self.notice(
                     NoticeKind::Error,
                     format!("A task on a file ended unexpectedly: {message}"),

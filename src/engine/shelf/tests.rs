@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::worker::tests::info;
-use crate::engine::{AnalyseJob, Analysed, Control, EngineError, ModelInfo};
+use crate::engine::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, Work, WorkTurn};
 use crate::latent::{LatentState, Tokens};
 use crate::picture::Planar;
 use tempfile::TempDir;
@@ -19,6 +19,9 @@ impl Backend for Weights {
         Err(EngineError::NoModel)
     }
     fn analyse(&self, _: &AnalyseJob, _: &dyn Control) -> Result<Analysed, EngineError> {
+        Err(EngineError::NoModel)
+    }
+    fn work(&self, _: &mut dyn Work, _: &dyn Control) -> Result<WorkTurn, EngineError> {
         Err(EngineError::NoModel)
     }
 }

@@ -4,9 +4,12 @@
 mod analysing;
 mod generating;
 mod prefetching;
+mod working;
 
 use super::*;
-use crate::engine::{AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId};
+use crate::engine::{
+    AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId, Work, WorkTurn,
+};
 use crate::latent::{Codebook, LatentSpace, LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
 use crate::tokenizer::{ModelArgs, ModelClass};
@@ -22,6 +25,8 @@ enum Cue {
     Panic,
     /// Looks until it is cancelled.
     UntilCancelled,
+    /// Ends a turn of a work that wants another one.
+    Again,
 }
 
 /// What the test sees of the scripted model.
@@ -34,6 +39,7 @@ enum Seen {
     Decode(String, f32),
     /// Mark of the tokens.
     Analyse(AnalysisKind, f32),
+    Work,
     /// A step is through, not cancelled.
     Stepped,
 }
@@ -45,7 +51,7 @@ struct Script {
 }
 
 impl Script {
-    fn play(&self, call: Seen, control: &dyn Control) -> Result<(), EngineError> {
+    fn play(&self, call: Seen, control: &dyn Control) -> Result<WorkTurn, EngineError> {
         self.seen.send(call).unwrap();
         loop {
             let cue = self.cues.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -57,7 +63,8 @@ impl Script {
                     control.progress(fraction);
                     self.seen.send(Seen::Stepped).unwrap();
                 }
-                Ok(Cue::Finish) => return Ok(()),
+                Ok(Cue::Finish) => return Ok(WorkTurn::Done),
+                Ok(Cue::Again) => return Ok(WorkTurn::More),
                 Ok(Cue::Fail) => return Err(EngineError::Model("it is scripted to fail".to_owned())),
                 Ok(Cue::Panic) => panic!("scripted fault"),
                 Ok(Cue::UntilCancelled) => {
@@ -105,6 +112,9 @@ impl Backend for ScriptedModel {
         let call = Seen::Analyse(job.analysis.kind(), job.state.z.values[0]);
         self.script.play(call, control)?;
         Ok(Analysed::Spectra(Vec::new()))
+    }
+    fn work(&self, _: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
+        self.script.play(Seen::Work, control)
     }
 }
 

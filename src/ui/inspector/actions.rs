@@ -12,7 +12,7 @@ use crate::ui::hover_ask::Question;
 use egui::{Align, Button, DragValue, Layout, Ui, vec2};
 use std::ops::RangeInclusive;
 
-const TAU_RANGE: RangeInclusive<f32> = 0.002..=2.0;
+pub(crate) const TAU_RANGE: RangeInclusive<f32> = 0.002..=2.0;
 pub(super) const NAME_WIDTH: f32 = 44.0;
 const NUMBER_WIDTH: f32 = 64.0;
 
@@ -162,7 +162,7 @@ fn tau_ui(ui: &mut Ui, section: &mut Section<'_>, trained: f32) {
 }
 
 /// The temperature of the newest edit that set the token's mixture as a whole; the trained one if none did.
-fn tau_of(workspace: &Workspace, token: usize, trained: f32) -> f32 {
+pub(crate) fn tau_of(workspace: &Workspace, token: usize, trained: f32) -> f32 {
     let Some(subject) = workspace.active() else {
         return trained;
     };
