@@ -3,6 +3,7 @@
 
 mod ahead;
 mod analysing;
+mod brushing;
 mod codewords;
 mod collecting;
 mod comparing;
@@ -13,6 +14,7 @@ mod exporting;
 mod findings;
 mod generating;
 mod importing;
+mod painting;
 mod sessions;
 
 use super::autosave::AutosaveSlot;
@@ -25,6 +27,8 @@ use ahead::Ahead;
 pub use ahead::Preview;
 use analysing::Analysing;
 pub use analysing::Finding;
+pub use brushing::BrushRanking;
+use brushing::Brushing;
 use codewords::Counting;
 use collecting::Collecting;
 pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
@@ -36,6 +40,8 @@ use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
 use importing::{FolderImport, TokenImport};
+use painting::PaintWork;
+pub use painting::{PaintOrder, PaintTarget};
 use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -121,6 +127,8 @@ pub struct Workspace {
     collecting: Collecting,
     counting: Counting,
     directing: Directing,
+    brushing: Brushing,
+    painting: PaintWork,
     notices: Vec<Notice>,
 }
 
@@ -236,6 +244,8 @@ impl Workspace {
             counting: Counting::default(),
             directing: Directing::default(),
             collecting: Collecting::default(),
+            brushing: Brushing::default(),
+            painting: PaintWork::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -284,6 +294,7 @@ impl Workspace {
             || self.is_generating()
             || self.is_analysing()
             || self.collecting().is_some()
+            || self.is_painting()
     }
 
     /// Folders in use.
@@ -297,7 +308,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a collection.
+    /// imported; what the comparison still lacks; analyses; a collection; a painting.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -311,6 +322,7 @@ impl Workspace {
         self.hold_comparison();
         self.cancel_analyses();
         self.cancel_collecting();
+        self.discard_painting();
     }
 
     /// The model in use.
@@ -526,6 +538,8 @@ impl Workspace {
         self.pump_encoding();
         self.pump_exports();
         self.pump_comparison();
+        self.pump_brush();
+        self.pump_painting();
         self.pump_autosave();
     }
 }
