@@ -384,6 +384,7 @@ impl SoftscopeApp {
         self.take_gifts(&ctx);
         let now = self.situation();
         let mut commands = self.keys(&ctx, &now);
+        let was_previewing = self.workspace.preview().is_some();
         Panel::top("menu bar").show(ui, |ui| {
             menu::menu_bar_ui(ui, &self.workspace, &mut self.settings, &now, &mut commands);
         });
@@ -402,6 +403,10 @@ impl SoftscopeApp {
         let is_analysis = self.state.tab == Tab::Analysis;
         self.state.analysis.end(&mut self.workspace, is_analysis);
         self.workspace.end_look();
+        if self.workspace.preview().is_some() != was_previewing {
+            // The status bar was drawn before the hand moved.
+            ctx.request_repaint();
+        }
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);
