@@ -201,7 +201,7 @@ fn a_token_off_its_mixture_shows_how_far_it_is_and_what_a_projection_reached() {
 
     press(&mut panels, "Project onto hull");
     let state = panels.state().state();
-    assert!(state.mixture(4).is_some());
+    assert!(state.mixture(4).is_some(), "{:?}", panels.state().applied());
     panels.get_by_label(&format!("projected by {sigma:.2} σ"));
     panels.get_by_label(&format!("gap {:.0e}", gauge.gap));
     panels.get_by_label(&format!("steps {}", gauge.steps));

@@ -78,8 +78,7 @@ impl Section {
             }
             Self::Sweep => {
                 "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
-                 see its tau on the selected tokens, or on all where none is, click it to set it, or move tau by hand: all \
-                 are edits that can be undone."
+                 see its tau on the selected tokens, or on all where none is; click it, or move tau by hand, to set it."
             }
             Self::Codewords => {
                 "Which codewords the tokens of many pictures are mixed from, which pictures use one most, and which go with it. \
