@@ -191,6 +191,11 @@ fn a_token_off_its_mixture_shows_how_far_it_is_and_what_a_projection_reached() {
         panels.run();
     }
     let space = panels.state().workspace.model().unwrap().space.clone();
+    assert_eq!(
+        panels.state().applied().len(),
+        1,
+        "a value beyond what its field takes is left as it is"
+    );
     let (original, state) = (panels.state().original(), panels.state().state());
     let gauge = softscope::analysis::hull_gauge(&space, &original, &state, 4).unwrap();
     assert!(gauge.distance > 0.0 && gauge.steps > 0, "{gauge:?}");

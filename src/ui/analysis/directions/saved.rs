@@ -127,6 +127,7 @@ fn slider_ui(
     let number = DragValue::new(&mut typed)
         .speed(0.02)
         .range(SIGMAS)
+        .clamp_existing_to_range(false)
         .fixed_decimals(2)
         .suffix(" σ")
         .update_while_editing(false);
