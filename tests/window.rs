@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "window/analysing.rs"]
 mod analysing;
+#[path = "window/brushing.rs"]
+mod brushing;
 #[path = "window/collected.rs"]
 mod collected;
 #[path = "window/comparing.rs"]
@@ -23,6 +25,8 @@ mod comparing;
 mod fixtures;
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "window/previewing.rs"]
+mod previewing;
 #[path = "window/training.rs"]
 mod training;
 

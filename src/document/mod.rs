@@ -18,6 +18,7 @@ mod labelled;
 mod latents;
 mod model_report;
 mod models;
+mod paint_target;
 mod recipe;
 mod report;
 mod session;
@@ -66,7 +67,8 @@ pub use tokens::{
     TokenFile, TokenFileError, holds_inputs, is_tensor_file, read_inputs, read_tokens, tokens_from_bytes,
 };
 pub use workspace::{
-    CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile,
-    DEFAULT_MOST_COLLECTED, DirectionFigures, DirectionOrder, Finding, FoundDirections, GenerateOrder,
-    GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice, NoticeKind, Workspace,
+    BrushRanking, CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState,
+    ComparisonFile, DEFAULT_MOST_COLLECTED, DirectionFigures, DirectionOrder, Finding, FoundDirections,
+    GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice, NoticeKind, PaintOrder,
+    PaintTarget, Preview, Workspace,
 };

@@ -74,6 +74,11 @@ impl SoftscopeApp {
             Command::ExtendToPrevious => self.walk(-1, true),
             Command::RemovePicture => self.remove_picture(),
             Command::RestorePicture => self.restore_picture(),
+            Command::UndoStroke
+            | Command::InvertMask
+            | Command::ClearMask
+            | Command::EnlargeBrush
+            | Command::ReduceBrush => self.state.analysis.change_brush(command),
 
             Command::ShowExplore => self.state.tab = Tab::Explore,
             Command::ShowCompare => self.state.tab = Tab::Compare,
@@ -117,6 +122,11 @@ impl SoftscopeApp {
                 );
             }
 
+            Command::TogglePreviews => {
+                let is_on = &mut self.settings.previews_while_dragging;
+                *is_on = !*is_on;
+            }
+            Command::ToggleEncodeAhead => self.settings.encodes_ahead = !self.settings.encodes_ahead,
             Command::OpenModel => self.ask(ctx, Question::Model),
             Command::OpenModelFolder => self.ask(ctx, Question::ModelFolder),
             Command::OpenGenerator => self.ask(ctx, Question::GeneratorFolder),
@@ -140,6 +150,14 @@ impl SoftscopeApp {
                 self.ask(ctx, Question::CollectionFolder);
             }
             Command::CollectLibrary => self.collect(CollectionSource::Library),
+            Command::RankUnderBrush => self.measure(Section::Pixels),
+            Command::PaintRegion => {
+                self.state.tab = Tab::Analysis;
+                let selection = &self.state.selection;
+                self.state.analysis.start_painting(&mut self.workspace, selection);
+            }
+            Command::StopPainting => self.workspace.stop_painting(),
+            Command::DiscardPainting => drop(self.workspace.discard_painting()),
             Command::AddTrainingFolder => self.ask_training(ctx, Question::TrainingFolder),
             Command::ChooseTrainingResults => self.ask_training(ctx, Question::TrainingResults),
             Command::ChooseTrainingConfig => self.ask_training(ctx, Question::TrainingConfig),

@@ -232,6 +232,9 @@ impl SoftscopeApp {
     pub(super) fn situation(&self) -> Situation {
         let active = self.workspace.active();
         let status = self.workspace.engine_status();
+        let is_painting = self.workspace.is_painting();
+        let is_analysis = self.state.tab == Tab::Analysis;
+        let [has_brush, has_mask, has_strokes] = self.state.analysis.brush_facts();
         Situation {
             has_picture: active.is_some(),
             picture_count: self.workspace.subjects().len(),
@@ -247,7 +250,12 @@ impl SoftscopeApp {
                 .is_some_and(|part| self.workspace.has_findings(part)),
             selected_count: self.state.selection.tokens().len(),
             has_interpolation: self.token_count() > 0 && self.other_picture().is_some(),
-            has_preview: active.is_some_and(|subject| subject.history.pending().is_some()),
+            has_preview: active.is_some_and(|subject| subject.history.pending().is_some())
+                || (is_painting && is_analysis),
+            has_brush: has_brush && is_analysis,
+            has_mask,
+            has_strokes: has_strokes && is_analysis,
+            is_painting,
             has_removed: self.state.removed_count > 0,
             has_autosave: self.state.has_autosave,
             has_mixtures: self.token_count() > 0
@@ -271,10 +279,13 @@ impl SoftscopeApp {
             shows_library: self.settings.shows_library,
             shows_inspector: self.settings.shows_inspector,
             uses_system_dialogs: self.settings.use_system_dialogs,
+            previews_while_dragging: self.settings.previews_while_dragging,
+            encodes_ahead: self.settings.encodes_ahead,
             is_cancellable: matches!(
                 status.running,
                 Some(Task::LoadModel(_) | Task::Encode(_) | Task::Reconstruct { .. })
             ) || self.workspace.waiting_analyses().next().is_some()
+                || is_painting
                 || self.workspace.generation().is_some()
                 || self.workspace.opening_generator().is_some()
                 || self.workspace.export_progress().is_some(),
@@ -293,6 +304,8 @@ impl SoftscopeApp {
     /// Takes in what has arrived since the last frame. Never waits.
     fn take_in(&mut self, ctx: &egui::Context) {
         self.workspace.set_comparing(self.state.tab == Tab::Compare);
+        self.workspace.set_encodes_ahead(self.settings.encodes_ahead);
+        self.workspace.set_previews(self.settings.previews_while_dragging);
         for notice in self.workspace.update() {
             self.state.notices.push(notice);
         }
@@ -386,7 +399,9 @@ impl SoftscopeApp {
             Tab::Train => self.train_ui(ui, &now, &mut commands),
             Tab::Models => self.models_ui(ui, &mut commands),
         };
-        self.state.analysis.end(&mut self.workspace);
+        let is_analysis = self.state.tab == Tab::Analysis;
+        self.state.analysis.end(&mut self.workspace, is_analysis);
+        self.workspace.end_look();
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);

@@ -13,15 +13,13 @@ use crate::cli::map::TokenMap;
 use crate::cli::probe;
 use crate::cli::progress::Progress;
 use crate::document::Labelled;
-use crate::engine::{Ablation, NearHull, PaintFigures, PaintJob, PaintTokens, Runner};
+use crate::engine::{Ablation, PaintFigures, PaintJob, PaintSettings, PaintTokens, Runner};
 use crate::latent::LatentState;
 use crate::picture::{Mask, Planar, Rgb8};
 use std::path::PathBuf;
 
 /// Principal components shown.
 const COMPONENTS: usize = 16;
-/// Steps of the example of painting.
-const PAINT_STEPS: usize = 30;
 
 /// One model on one folder.
 pub(super) struct Measured {
@@ -273,10 +271,7 @@ impl Painted {
             target: Planar::from_rgb8(&target),
             mask,
             tokens: PaintTokens::All,
-            near_hull: NearHull::Penalty(0.002),
-            steps: PAINT_STEPS,
-            rate: 0.15,
-            hold: 1.0,
+            settings: PaintSettings::default(),
         };
         let painting = runner.paint(job, progress)?;
         let (z, after) = painting.best();

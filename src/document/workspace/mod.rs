@@ -1,7 +1,9 @@
 //! All that is open, tied to the engine. Nothing here waits but [`Workspace::settle`]: requests go to the engine, file
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
+mod ahead;
 mod analysing;
+mod brushing;
 mod codewords;
 mod collecting;
 mod comparing;
@@ -12,6 +14,7 @@ mod exporting;
 mod findings;
 mod generating;
 mod importing;
+mod painting;
 mod sessions;
 
 use super::autosave::AutosaveSlot;
@@ -20,8 +23,12 @@ use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, Vie
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
 use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
+use ahead::Ahead;
+pub use ahead::Preview;
 use analysing::Analysing;
 pub use analysing::Finding;
+pub use brushing::BrushRanking;
+use brushing::Brushing;
 use codewords::Counting;
 use collecting::Collecting;
 pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
@@ -33,10 +40,13 @@ use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
 use importing::{FolderImport, TokenImport};
+use painting::PaintWork;
+pub use painting::{PaintOrder, PaintTarget};
 use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Where a picture comes from.
 #[derive(Debug, Clone)]
@@ -102,6 +112,9 @@ pub struct Workspace {
     last_id: u64,
     encoding: Option<Encoding>,
     hover: Option<Hover>,
+    ahead: Ahead,
+    /// Pictures that nobody has looked at yet are encoded while nothing else is to do.
+    encodes_ahead: bool,
     exports: VecDeque<ExportTask>,
     generating: Generating,
     folder: Option<FolderImport>,
@@ -114,6 +127,8 @@ pub struct Workspace {
     collecting: Collecting,
     counting: Counting,
     directing: Directing,
+    brushing: Brushing,
+    painting: PaintWork,
     notices: Vec<Notice>,
 }
 
@@ -133,6 +148,8 @@ struct Work {
     decode: Option<(Stamp, Arc<[Edit]>)>,
     /// A newer edit list waits for that decode to end: so every result of a drag is seen, however slow the model.
     decode_again: bool,
+    /// Since when the picture on show is not that of the edit list.
+    behind_since: Option<Instant>,
     /// Edit list that [`Subject::edited`] shows.
     shown: Option<Arc<[Edit]>>,
     /// Side and fit of the crop that is being made.
@@ -153,6 +170,7 @@ impl Work {
             file,
             decode: None,
             decode_again: false,
+            behind_since: None,
             shown: None,
             cropping: None,
             is_encode_held: false,
@@ -166,6 +184,7 @@ impl Work {
     fn forget_results(&mut self) {
         self.decode = None;
         self.decode_again = false;
+        self.behind_since = None;
         self.shown = None;
         self.is_encode_held = false;
     }
@@ -213,6 +232,8 @@ impl Workspace {
             last_id: 0,
             encoding: None,
             hover: None,
+            ahead: Ahead::default(),
+            encodes_ahead: true,
             exports: VecDeque::new(),
             generating: Generating::default(),
             folder: None,
@@ -223,6 +244,8 @@ impl Workspace {
             counting: Counting::default(),
             directing: Directing::default(),
             collecting: Collecting::default(),
+            brushing: Brushing::default(),
+            painting: PaintWork::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -271,6 +294,7 @@ impl Workspace {
             || self.is_generating()
             || self.is_analysing()
             || self.collecting().is_some()
+            || self.is_painting()
     }
 
     /// Folders in use.
@@ -284,7 +308,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a collection.
+    /// imported; what the comparison still lacks; analyses; a collection; a painting.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -298,6 +322,7 @@ impl Workspace {
         self.hold_comparison();
         self.cancel_analyses();
         self.cancel_collecting();
+        self.discard_painting();
     }
 
     /// The model in use.
@@ -452,6 +477,17 @@ impl Workspace {
         work.decode.is_none() && work.shown.as_deref() == Some(&*subject.history.effective())
     }
 
+    /// How long the picture on show has not been that of the edit list; `None` while it is.
+    pub fn behind(&self, id: SubjectId) -> Option<Duration> {
+        self.work.get(&id)?.behind_since.map(|since| since.elapsed())
+    }
+
+    /// Whether pictures that were not active yet are encoded while nothing else is to do, the one after the active
+    /// picture first.
+    pub fn set_encodes_ahead(&mut self, encodes_ahead: bool) {
+        self.encodes_ahead = encodes_ahead;
+    }
+
     fn notice(&mut self, kind: NoticeKind, text: impl Into<String>) {
         self.notices.push(Notice {
             kind,
@@ -498,9 +534,12 @@ impl Workspace {
     /// Starts whatever can start now.
     fn pump(&mut self) {
         self.pump_token_imports();
+        self.pump_ahead();
         self.pump_encoding();
         self.pump_exports();
         self.pump_comparison();
+        self.pump_brush();
+        self.pump_painting();
         self.pump_autosave();
     }
 }

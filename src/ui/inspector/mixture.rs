@@ -291,15 +291,14 @@ fn row_ui(
             )
             .accessible_name(format!("typed {name}"));
         let moved = bar.value.or_else(|| number.changed().then_some(typed));
-        if let Some(weight) = moved {
-            let weights = vec![(segment, codeword, weight)];
-            let edit = Edit::SetWeights {
-                token,
-                weights,
-                rest: Rest::Proportional,
-            };
-            section.hand.moved(section.workspace, grip, weight, edit);
-        }
+        let edit = |weight| Edit::SetWeights {
+            token,
+            weights: vec![(segment, codeword, weight)],
+            rest: Rest::Proportional,
+        };
+        section
+            .hand
+            .follow(section.workspace, grip, &bar.reach, moved, edit);
         bar.response.has_focus() || number.has_focus()
     });
     if row.response.contains_pointer() && !section.hand.is_live() {
