@@ -130,7 +130,8 @@ impl Section {
     fn part(self) -> Option<FindingsPart> {
         match self {
             Self::Influence => Some(FindingsPart::Influence),
-            Self::Pixels | Self::Paint => None,
+            Self::Pixels => Some(FindingsPart::Pixels),
+            Self::Paint => None,
             Self::Structure => Some(FindingsPart::Structure),
             Self::Sweep => Some(FindingsPart::Sweep),
             Self::Codewords => Some(FindingsPart::Codewords),
@@ -140,10 +141,7 @@ impl Section {
 
     /// What is measured for it.
     fn kinds(self) -> &'static [AnalysisKind] {
-        match self {
-            Self::Pixels => &[AnalysisKind::Influence, AnalysisKind::Brush],
-            _ => self.part().map_or(&[], FindingsPart::kinds),
-        }
+        self.part().map_or(&[], FindingsPart::kinds)
     }
 
     /// Whether a hand draws over its picture.
