@@ -74,5 +74,8 @@ pub use tokens::{
     TokenFile, TokenFileError, holds_inputs, is_tensor_file, read_inputs, read_tokens, tokens_from_bytes,
 };
 pub use workspace::{
-    BrushRanking, CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile, DEFAULT_MOST_COLLECTED, DEFAULT_MOST_MAPPED, DirectionFigures, DirectionOrder, Finding, FoundDirections, GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice, NoticeKind, PaintOrder, PaintTarget, Preview, ReportProgress, Workspace,
+    BrushRanking, CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState,
+    ComparisonFile, DEFAULT_MOST_COLLECTED, DEFAULT_MOST_MAPPED, DirectionFigures, DirectionOrder, Finding,
+    FoundDirections, GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice,
+    NoticeKind, PaintOrder, PaintTarget, Preview, ReportProgress, Workspace,
 };

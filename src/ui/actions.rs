@@ -266,6 +266,7 @@ impl SoftscopeApp {
             ExportKind::Recipe => "recipe.json",
             ExportKind::Tokens => "tokens.safetensors",
             ExportKind::Findings(FindingsPart::Influence) => "influence",
+            ExportKind::Findings(FindingsPart::Pixels) => "pixels",
             ExportKind::Findings(FindingsPart::Structure) => "structure",
             ExportKind::Findings(FindingsPart::Sweep) => "sweep",
             ExportKind::Findings(FindingsPart::Codewords) => "codewords",

@@ -325,9 +325,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a collection; a painting.
-    /// imported; what the comparison still lacks; analyses; a collection, its map, its probes
-    /// and a report.
+    /// imported; what the comparison still lacks; analyses; a collection, its map, its probes and a report; a painting.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -341,7 +339,10 @@ impl Workspace {
         self.hold_comparison();
         self.cancel_analyses();
         self.cancel_collecting();
-    /// imported; what the comparison still lacks; analyses; a collection, its map, its probes and a report; a painting.
+        self.cancel_mapping();
+        self.cancel_probing();
+        self.cancel_report();
+        self.discard_painting();
     }
 
     /// The model in use.

@@ -33,9 +33,9 @@ use codewords::Codewords;
 use directions::Directions;
 use egui::{CentralPanel, Key, Modifiers, Panel, ScrollArea, Ui};
 use influence::Influence;
+use map::MapSection;
 use paint::PaintForm;
 use pixels::Pixels;
-use map::MapSection;
 use probes::Probes;
 use std::sync::Arc;
 use structure::Structure;
@@ -66,7 +66,7 @@ pub(super) enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Influence,
         Self::Pixels,
         Self::Paint,
@@ -113,8 +113,7 @@ impl Section {
             }
             Self::Sweep => {
                 "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
-                 see its tau on the selected tokens, or on all where none is, click it to set it, or move tau by hand: all \
-                 are edits that can be undone."
+                 see its tau on the selected tokens, or on all where none is; click it, or move tau by hand, to set it."
             }
             Self::Codewords => {
                 "Which codewords the tokens of many pictures are mixed from, which pictures use one most, and which go with it. \
@@ -152,7 +151,8 @@ impl Section {
     fn part(self) -> Option<FindingsPart> {
         match self {
             Self::Influence => Some(FindingsPart::Influence),
-            Self::Pixels | Self::Paint => None,
+            Self::Pixels => Some(FindingsPart::Pixels),
+            Self::Paint => None,
             Self::Structure => Some(FindingsPart::Structure),
             Self::Sweep => Some(FindingsPart::Sweep),
             Self::Codewords => Some(FindingsPart::Codewords),
@@ -164,10 +164,7 @@ impl Section {
 
     /// What is measured for it.
     fn kinds(self) -> &'static [AnalysisKind] {
-        match self {
-            Self::Pixels => &[AnalysisKind::Influence, AnalysisKind::Brush],
-            _ => self.part().map_or(&[], FindingsPart::kinds),
-        }
+        self.part().map_or(&[], FindingsPart::kinds)
     }
 
     /// Whether a hand draws over its picture.
