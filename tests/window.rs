@@ -17,12 +17,16 @@ use std::path::{Path, PathBuf};
 mod analysing;
 #[path = "window/brushing.rs"]
 mod brushing;
+#[path = "window/collected.rs"]
+mod collected;
 #[path = "window/comparing.rs"]
 mod comparing;
 #[path = "support/fixtures.rs"]
 mod fixtures;
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "window/previewing.rs"]
+mod previewing;
 #[path = "window/training.rs"]
 mod training;
 

@@ -1,11 +1,13 @@
 //! Figures about pictures and tokens, and the pictures that show them. Pure functions, no state.
 
 mod agreement;
+mod atlas;
 mod components;
 mod difference;
 mod draw;
 mod embedding;
 mod heat;
+mod hull;
 mod influence;
 mod interaction;
 mod metrics;
@@ -20,11 +22,13 @@ mod tokens;
 mod usage;
 
 pub use agreement::{Agreement, TokenAgreement, agreement, rank_correlation};
+pub use atlas::CodewordAtlas;
 pub use components::{Components, principal_components};
 pub use difference::{category_colours, difference_map, heat_colours, signed_difference};
 pub(crate) use draw::shuffled;
 pub use embedding::{principal_plane, tsne};
 pub use heat::HeatMaps;
+pub use hull::{HullGauge, hull_gauge};
 pub(crate) use influence::STEPS;
 pub use influence::{InfluenceMaps, TokenInfluence};
 pub use interaction::{Interactions, PairChange};

@@ -7,7 +7,7 @@ mod memory;
 mod peak;
 mod timing;
 
-pub use drag::DragLatency;
+pub use drag::{DragLatency, PreviewedDrag};
 pub use timing::Timing;
 
 use crate::engine::{Control, EngineError, NoControl, Precision, RunOptions, Runner};
@@ -67,6 +67,8 @@ pub struct ModelBench {
     pub stages: Vec<Stage>,
     /// A drag of one codeword weight through the worker thread.
     pub drag: DragLatency,
+    /// The same over positions that were decoded ahead.
+    pub previewed_drag: PreviewedDrag,
     /// Largest resident memory of the process since the model began to load, bytes; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
@@ -108,7 +110,9 @@ pub fn measure(
     let loads = Timing::of_runs(effort.per_stage, || {
         Runner::open(files, &options, &NoControl).map(drop)
     })?;
-    let drag = drag::measure(files, &options, &state, effort.drag_positions)?;
+    let dragged = drag::Rig::new(files, &options, &state)?;
+    let drag = dragged.drag(effort.drag_positions)?;
+    let previewed_drag = dragged.previewed_drag(effort.drag_positions)?;
     let rate = Rate { peak_gflop_per_s };
     let stages = vec![
         rate.stage("load", loads, None),
@@ -125,6 +129,7 @@ pub fn measure(
         peak_gflop_per_s,
         stages,
         drag,
+        previewed_drag,
         peak_memory_bytes,
     })
 }

@@ -3,19 +3,20 @@
 use super::context::{Context, model_json};
 use super::error::CliError;
 use super::inputs::{self, Batches, PictureInput};
-use super::labelled::{FactorValues, Labelled};
 use super::options::FitArg;
 use super::outputs;
 use super::progress::Progress;
 use crate::analysis::{category_colours, heat_colours, mixture_figures, principal_plane, tsne};
 use crate::document::{self, ScatterSheet, csv_field, write_folder_atomically};
+use crate::document::{FactorValues, Labelled};
 use crate::latent::LatentState;
 use crate::picture;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder of pictures, each labelled by the sub-folder it lies in
+    /// Folder of pictures, each labelled by its table labels.tsv or labels.csv or, without one, by the sub-folder it lies
+    /// in
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// Folder for map.csv and pictures of the plane
@@ -85,6 +86,7 @@ impl ColourBy {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let labelled = Labelled::of_folder(&args.folder)?;
     outputs::guard(&args.out, &inputs::paths(&labelled.pictures))?;
+    labelled.left_out.iter().for_each(|note| context.note(note));
     let runner = context.open_model()?;
     let progress = context.progress("Encoding");
     let mut states = Vec::with_capacity(labelled.pictures.len());

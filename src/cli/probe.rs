@@ -1,20 +1,23 @@
 //! `softscope probe FOLDER --out DIR`
 
+use super::composites::{self, CompositeOrder};
 use super::context::{Context, model_json};
 use super::error::CliError;
 use super::inputs::{self, Batches};
-use super::labelled::{self, CompositeOrder, Factor, FactorValues, Labelled};
 use super::options::FitArg;
 use super::outputs;
 use super::table::Table;
 use crate::analysis::{ClassProbes, Hits, NumberProbes, Split, TokenRows, probe_classes, probe_numbers};
-use crate::document::{self, MatrixSheet, csv_field, write_folder_atomically};
+use crate::document::{
+    self, Factor, FactorValues, Labelled, MatrixSheet, csv_field, write_folder_atomically,
+};
 use crate::picture;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder of pictures, each labelled by the sub-folder it lies in
+    /// Folder of pictures, each labelled by its table labels.tsv or labels.csv or, without one, by the sub-folder it lies
+    /// in
     #[arg(value_name = "FOLDER", required_unless_present_any = ["labels", "composites"], conflicts_with_all = ["labels", "composites"])]
     folder: Option<PathBuf>,
     /// Table `file,label` instead, the files relative to it; further columns are probed too, those of many numbers as
@@ -68,6 +71,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let runner = context.open_model()?;
     let labelled = gather(context, args, inputs::side(runner.info()))?;
     outputs::guard(&args.out, &inputs::paths(&labelled.pictures))?;
+    labelled.left_out.iter().for_each(|note| context.note(note));
     let progress = context.progress("Encoding");
     let mut rows = Vec::with_capacity(labelled.pictures.len());
     Batches::new(&runner, &labelled.pictures, args.fit, &progress).encode(|_, state| {
@@ -108,7 +112,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
 
 fn gather(context: &Context, args: &Args, side: u32) -> Result<Labelled, CliError> {
     if let Some(table) = &args.labels {
-        return Labelled::of_table(table);
+        return Ok(Labelled::of_table(table)?);
     }
     if let Some([cutouts, photographs]) = args.composites.as_deref() {
         let order = CompositeOrder {
@@ -121,7 +125,7 @@ fn gather(context: &Context, args: &Args, side: u32) -> Result<Labelled, CliErro
         };
         let (labelled, composites) = order.make()?;
         if let Some(folder) = &args.save_composites {
-            write_folder_atomically(folder, &labelled::composite_files(&composites)?)?;
+            write_folder_atomically(folder, &composites::composite_files(&composites)?)?;
             context.note(&format!(
                 "Wrote {}: {} composites and labels.csv",
                 folder.display(),
@@ -134,7 +138,7 @@ fn gather(context: &Context, args: &Args, side: u32) -> Result<Labelled, CliErro
         .folder
         .as_deref()
         .ok_or_else(|| CliError::usage("a folder of pictures is missing"))?;
-    Labelled::of_folder(folder)
+    Ok(Labelled::of_folder(folder)?)
 }
 
 /// Probes every factor that has enough examples.

@@ -2,7 +2,7 @@
 
 use super::control::Part;
 use super::{Ablation, Control, EngineError, Runner, Sharpness};
-use crate::analysis::{self, Agreement, HeatMaps, Interactions, OrderCurves};
+use crate::analysis::{self, Agreement, HeatMaps, InfluenceMaps, Interactions, OrderCurves};
 use crate::latent::LatentState;
 use crate::picture::{Mask, Planar, Rgb8};
 use std::sync::Arc;
@@ -89,6 +89,8 @@ pub struct InfluenceFound {
     pub by_gradient: HeatMaps,
     /// How far the gradient says what the ablation says.
     pub agreement: Agreement,
+    /// The maps themselves, by ablation and by the gradient.
+    pub maps: [InfluenceMaps; 2],
 }
 
 /// Tokens and the pixels under a brush.
@@ -169,15 +171,7 @@ impl Runner {
                 let spectra = (0..count).map(spectrum).collect::<Result<_, _>>()?;
                 Ok(Analysed::Spectra(spectra))
             }
-            Analysis::Sweep(steps) => {
-                let swept = self.sharpness_sweep(state, steps, control)?.into_iter();
-                let shown = swept.map(|step| SweptPicture {
-                    sharpness: step.sharpness,
-                    entropy_nats: step.entropy_nats,
-                    picture: Arc::new(step.picture.to_rgb8()),
-                });
-                Ok(Analysed::Sweep(shown.collect()))
-            }
+            Analysis::Sweep(steps) => Ok(Analysed::Sweep(self.swept_pictures(state, steps, control)?)),
             Analysis::Brush(mask) => {
                 let sensitivity = self.brush_sensitivity(&state.z, mask, BRUSH_PROBES, 0, control)?;
                 Ok(Analysed::Brush(BrushFound {
@@ -186,6 +180,25 @@ impl Runner {
                 }))
             }
         }
+    }
+
+    /// [`Runner::sharpness_sweep`] as pictures.
+    ///
+    /// # Errors
+    /// As [`Runner::sharpness_sweep`].
+    pub fn swept_pictures(
+        &self,
+        state: &LatentState,
+        steps: &[Sharpness],
+        control: &dyn Control,
+    ) -> Result<Vec<SweptPicture>, EngineError> {
+        let swept = self.sharpness_sweep(state, steps, control)?.into_iter();
+        let shown = swept.map(|step| SweptPicture {
+            sharpness: step.sharpness,
+            entropy_nats: step.entropy_nats,
+            picture: Arc::new(step.picture.to_rgb8()),
+        });
+        Ok(shown.collect())
     }
 
     fn both(
@@ -208,6 +221,7 @@ impl Runner {
             by_ablation: HeatMaps::of(&ablated),
             by_gradient: HeatMaps::of(&gradient),
             agreement,
+            maps: [ablated, gradient],
         })
     }
 }

@@ -19,6 +19,7 @@ mod paint;
 mod painting;
 mod panics;
 mod perform;
+mod prefetch;
 mod protocol;
 mod queue;
 mod runner;
@@ -26,13 +27,14 @@ mod shelf;
 mod structure;
 mod sweep;
 mod threads;
+mod work;
 mod worker;
 
 pub use analyse::{
     AnalyseJob, Analysed, Analysis, AnalysisKind, BrushFound, InfluenceFound, SweptPicture,
 };
 pub use compare::{ReconstructJob, Reconstructed};
-pub use control::{Control, NoControl};
+pub use control::{Control, NoControl, Part};
 pub use device::{DeviceChoice, Precision};
 pub use error::EngineError;
 pub use generate::{GenerateFrom, GenerateJob, GeneratedPicture, GenerationStep, PictureSeed};
@@ -46,10 +48,12 @@ pub use paint::{NearHull, PaintFigures, PaintJob, PaintSettings, PaintTokens, Pa
 pub use painting::{PaintBest, PaintStep};
 pub(crate) use panics::contained;
 pub use protocol::{
-    DecodeJob, Decoded, Encoded, EngineStatus, Event, Request, Stamp, SubjectId, Task, ViewId,
+    DecodeJob, Decoded, Encoded, EngineStatus, Event, PrefetchJob, Prefetched, Request, Stamp, SubjectId,
+    Task, ViewId,
 };
 pub use runner::{ModelInfo, RunOptions, Runner};
 pub use shelf::{Eviction, EvictionReason};
 pub use sweep::{Sharpness, SweepStep};
 pub use threads::expected_threads;
+pub use work::{Work, WorkJob, WorkKind, WorkTurn};
 pub use worker::Engine;

@@ -1,8 +1,10 @@
 //! Which request comes next, which one is given up for it, and what each owes its sender. No threads here: the worker
 //! keeps one [`Queue`] behind its lock.
 
-use super::AnalysisKind;
+mod works;
+
 use super::protocol::{EngineStatus, Event, Request, Stamp, SubjectId, ViewId};
+use super::{AnalysisKind, WorkKind};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -68,6 +70,8 @@ pub(super) enum Outcome {
     Done(Event),
     /// Something is there, and the task wants another turn.
     Progressed(Event),
+    /// It wants another turn.
+    Again,
     /// It noticed that it was told to stop.
     Stopped,
     Failed(String),
@@ -82,10 +86,14 @@ pub(super) struct Queue {
     decodes: VecDeque<Ticket>,
     /// At most one a subject, in order of submission.
     encodes: VecDeque<Ticket>,
+    /// Given up by whatever comes in after it.
+    prefetch: Option<Ticket>,
     /// At most one a view, in order of submission.
     reconstructions: VecDeque<Ticket>,
     /// At most one a kind, in order of submission.
     analyses: VecDeque<Ticket>,
+    /// At most one a kind, in order of submission.
+    works: VecDeque<Ticket>,
     open_generator: Option<Ticket>,
     /// Goes on whenever nothing but a generation waits.
     painting: Option<Ticket>,
@@ -104,7 +112,11 @@ impl Queue {
             request,
         };
         let stamp = ticket.stamp;
+        if !matches!(ticket.request, Request::Prefetch(_)) {
+            self.cancel_prefetch();
+        }
         match &ticket.request {
+            Request::Prefetch(_) => self.submit_prefetch(ticket),
             Request::LoadModel(_) => self.submit_load(ticket),
             Request::Encode { subject, .. } => {
                 let subject = *subject;
@@ -120,6 +132,7 @@ impl Queue {
             }
             Request::Analyse(job) => self.submit_analysis(job.analysis.kind(), ticket),
             Request::Paint(_) => self.submit_painting(ticket),
+            Request::Work(job) => self.submit_work(job.kind(), ticket),
             Request::OpenGenerator(_) => self.submit_open_generator(ticket),
             Request::Generate(_) => self.submit_generation(ticket),
         }
@@ -180,6 +193,14 @@ impl Queue {
         });
     }
 
+    /// Interrupts nothing: nobody waits for it.
+    fn submit_prefetch(&mut self, ticket: Ticket) {
+        if matches!(self.running_request(), Some(Request::Prefetch(_))) {
+            self.interrupt(Interruption::Replaced);
+        }
+        self.prefetch = Some(ticket);
+    }
+
     fn submit_open_generator(&mut self, ticket: Ticket) {
         if let Some(older) = self.open_generator.replace(ticket) {
             self.events.push_back(cancelled(&older));
@@ -218,11 +239,11 @@ impl Queue {
     fn is_stepping(&self) -> bool {
         matches!(
             self.running_request(),
-            Some(Request::Paint(_) | Request::Generate(_))
+            Some(Request::Work(_) | Request::Paint(_) | Request::Generate(_))
         )
     }
 
-    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a
+    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a work, a
     /// painting's step and a generation's step back between two blocks and go on after it.
     fn interrupt_late_work(&mut self) {
         if matches!(
@@ -230,6 +251,7 @@ impl Queue {
             Some(
                 Request::Reconstruct { .. }
                     | Request::Analyse(_)
+                    | Request::Work(_)
                     | Request::Paint(_)
                     | Request::Generate(_)
             )
@@ -279,10 +301,21 @@ impl Queue {
         }
     }
 
-    /// Cancels the running load, encode, reconstruction or analysis, and what waits of these kinds.
+    /// Cancels what is decoded ahead of the hand.
+    pub(super) fn cancel_prefetch(&mut self) {
+        if matches!(self.running_request(), Some(Request::Prefetch(_))) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        let waiting = self.prefetch.take();
+        self.events.extend(waiting.iter().map(cancelled));
+    }
+
+    /// Cancels the running load, encode, reconstruction, analysis or work, and what waits of these kinds.
     pub(super) fn cancel(&mut self) {
+        self.cancel_prefetch();
         self.cancel_reconstructions();
         self.cancel_analyses();
+        WorkKind::ALL.into_iter().for_each(|kind| self.cancel_work(kind));
         if matches!(
             self.running_request(),
             Some(Request::LoadModel(_) | Request::Encode { .. })
@@ -318,16 +351,18 @@ impl Queue {
         self.load = None;
         self.encodes.clear();
         self.decodes.clear();
+        self.prefetch = None;
         self.reconstructions.clear();
         self.analyses.clear();
+        self.works.clear();
         self.open_generator = None;
         self.painting = None;
         self.generation = None;
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
-    /// oldest encode, else the oldest reconstruction, else the oldest analysis, else the painting,
-    /// else the generation.
+    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the
+    /// painting, else the oldest work, else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
@@ -335,9 +370,11 @@ impl Queue {
             .or_else(|| self.decodes.pop_front())
             .or_else(|| self.open_generator.take())
             .or_else(|| self.encodes.pop_front())
+            .or_else(|| self.prefetch.take())
             .or_else(|| self.reconstructions.pop_front())
             .or_else(|| self.analyses.pop_front())
             .or_else(|| self.painting.take())
+            .or_else(|| self.works.pop_front())
             .or_else(|| self.generation.take())?;
         let signals = Arc::new(Signals::new());
         self.running = Some(Running {
@@ -372,7 +409,7 @@ impl Queue {
                 self.push_progress(event);
                 self.park(ticket);
             }
-            (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
+            (Outcome::Again, _) | (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
             (Outcome::Failed(message), _) => {
                 let task = ticket.request.task();
                 self.events.push_back(Event::Failed {
@@ -414,8 +451,15 @@ impl Queue {
             Request::Paint(_) => {
                 self.painting.get_or_insert(ticket);
             }
+            Request::Work(job) => {
+                let kind = job.kind();
+                self.park_work(kind, ticket);
+            }
             Request::Generate(_) => {
                 self.generation.get_or_insert(ticket);
+            }
+            Request::Prefetch(_) => {
+                self.prefetch.get_or_insert(ticket);
             }
             Request::OpenGenerator(_) => {
                 self.open_generator.get_or_insert(ticket);
@@ -441,7 +485,12 @@ impl Queue {
 
     /// A new model is there: what was asked of the old one is void. Reconstructions name their own.
     fn drop_work_before(&mut self, load: Stamp) {
-        for waiting in [&mut self.decodes, &mut self.encodes, &mut self.analyses] {
+        for waiting in [
+            &mut self.decodes,
+            &mut self.encodes,
+            &mut self.analyses,
+            &mut self.works,
+        ] {
             let (void, kept): (VecDeque<_>, VecDeque<_>) =
                 waiting.drain(..).partition(|ticket| ticket.stamp < load);
             *waiting = kept;
@@ -488,6 +537,7 @@ impl Queue {
     fn waiting(&self) -> usize {
         let single = [
             &self.load,
+            &self.prefetch,
             &self.open_generator,
             &self.painting,
             &self.generation,
@@ -497,6 +547,7 @@ impl Queue {
             + self.encodes.len()
             + self.reconstructions.len()
             + self.analyses.len()
+            + self.works.len()
     }
 
     pub(super) fn status(&self) -> EngineStatus {

@@ -4,11 +4,14 @@ use super::edit_cache::EditCache;
 use super::generate::{Generation, Turn};
 use super::painting::PaintRun;
 use super::perform::{self, Backend};
-use super::protocol::{EngineStatus, Event, Request, Stamp};
+use super::prefetch::Prefetching;
+use super::protocol::{EngineStatus, Event, PrefetchJob, Request, Stamp};
 use super::queue::{Outcome, Queue, Signals, Ticket};
 use super::shelf::{Eviction, Shelf, ShelfKey};
+use super::work::WorkControl;
 use super::{
-    Control, EngineError, GenerateJob, GeneratorRunner, PaintJob, RunOptions, Runner, default_memory_limit, panics,
+    Control, EngineError, GenerateJob, GeneratorRunner, PaintJob, RunOptions, Runner, WorkJob, WorkKind,
+    WorkTurn, default_memory_limit, panics,
 };
 use crate::tokenizer::ModelFiles;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -83,6 +86,7 @@ impl Engine {
             painting: None,
             generation: None,
             cache: EditCache::default(),
+            prefetching: Prefetching::default(),
         };
         let thread = std::thread::Builder::new()
             .name("softscope-engine".to_owned())
@@ -136,7 +140,7 @@ impl Engine {
         }
     }
 
-    /// Cancels the running load, encode, reconstruction or analysis, and what waits of these kinds. Each gives
+    /// Cancels the running load, encode, reconstruction, analysis or work, and what waits of these kinds. Each gives
     /// [`Event::Cancelled`].
     pub fn cancel(&self) {
         self.give_up(Queue::cancel);
@@ -147,9 +151,19 @@ impl Engine {
         self.give_up(Queue::cancel_reconstructions);
     }
 
+    /// Cancels what is decoded ahead of the hand. It gives [`Event::Cancelled`].
+    pub fn cancel_prefetch(&self) {
+        self.give_up(Queue::cancel_prefetch);
+    }
+
     /// Cancels the analysis that runs and those that wait. Each gives [`Event::Cancelled`].
     pub fn cancel_analyses(&self) {
         self.give_up(Queue::cancel_analyses);
+    }
+
+    /// Cancels the work of a kind, whether it runs or waits; it gives [`Event::Cancelled`].
+    pub fn cancel_work(&self, kind: WorkKind) {
+        self.give_up(|queue| queue.cancel_work(kind));
     }
 
     fn give_up(&self, cancel: impl FnOnce(&mut Queue)) {
@@ -271,6 +285,7 @@ struct Worker {
     open: Open,
     shelf: Shelf,
     cache: EditCache,
+    prefetching: Prefetching,
     /// Where and how a generator runs.
     options: RunOptions,
     generator: Option<GeneratorRunner>,
@@ -313,6 +328,10 @@ impl Worker {
                         });
                     shared.finish(Outcome::from(result));
                 }
+                Request::Prefetch(job) => {
+                    let outcome = self.prefetch(stamp, &job, &control);
+                    shared.finish(outcome);
+                }
                 Request::Reconstruct { view, job } => {
                     let result = self
                         .reconstruct(&job, &control)
@@ -335,6 +354,10 @@ impl Worker {
                 }
                 Request::Paint(job) => {
                     let outcome = self.paint(stamp, job, &control);
+                    shared.finish(outcome);
+                }
+                Request::Work(job) => {
+                    let outcome = self.work(stamp, &job, &control);
                     shared.finish(outcome);
                 }
                 Request::OpenGenerator(files) => self.open_generator(&files, &control),
@@ -395,6 +418,41 @@ impl Worker {
         Outcome::Progressed(event)
     }
 
+    /// One turn of a work.
+    fn work(&mut self, stamp: Stamp, job: &WorkJob, task: &dyn Control) -> Outcome {
+        let kind = job.kind();
+        let control = WorkControl { job, task };
+        match self.with_model(kind.name(), |model, _| model.work(&mut *job.lock(), &control)) {
+            Ok(WorkTurn::More) => Outcome::Again,
+            Ok(WorkTurn::Done) => Outcome::Done(Event::Worked { stamp, kind }),
+            Err(error) => Outcome::from(Err(error)),
+        }
+    }
+
+    /// One turn of a prefetch: a batch of its positions.
+    fn prefetch(&mut self, stamp: Stamp, job: &PrefetchJob, control: &dyn Control) -> Outcome {
+        let mut prefetching = std::mem::take(&mut self.prefetching);
+        let result = self.with_model("decoding ahead", |model, cache| {
+            prefetching.turn(stamp, job, model, cache, control)
+        });
+        self.prefetching = prefetching;
+        match result {
+            Ok(prefetched) => {
+                let is_last = prefetched.is_last;
+                let event = Event::Prefetched {
+                    stamp,
+                    prefetched: Arc::new(prefetched),
+                };
+                if is_last {
+                    Outcome::Done(event)
+                } else {
+                    Outcome::Progressed(event)
+                }
+            }
+            Err(error) => Outcome::from(Err(error)),
+        }
+    }
+
     /// One turn of a generation: a step, or a finished picture.
     fn generate(&mut self, stamp: Stamp, job: Arc<GenerateJob>, control: &dyn Control) -> Outcome {
         let (Some(generator), Some(model)) = (&self.generator, self.shelf.in_use()) else {
@@ -445,6 +503,7 @@ impl Worker {
                 let event = Event::ModelLoaded(Arc::clone(model.info()));
                 if self.shared.finish(Outcome::Done(event)) {
                     self.cache.clear();
+                    self.prefetching.forget_model();
                     self.shelf.set_in_use(model);
                 }
             }
@@ -544,9 +603,11 @@ impl<'a> TaskControl<'a> {
             Request::LoadModel(_) | Request::OpenGenerator(_) => Duration::ZERO,
             Request::Encode { .. }
             | Request::Decode { .. }
+            | Request::Prefetch(_)
             | Request::Reconstruct { .. }
             | Request::Analyse(_)
             | Request::Paint(_)
+            | Request::Work(_)
             | Request::Generate(_) => UNTOLD,
         };
         Self {

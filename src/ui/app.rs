@@ -242,6 +242,12 @@ impl SoftscopeApp {
             applied_count: active.map_or(0, |subject| subject.history.applied().len()),
             undone_count: active.map_or(0, |subject| subject.history.undone().len()),
             compared_count: self.workspace.compared_count(),
+            has_model: self.workspace.model().is_some(),
+            has_findings: self
+                .state
+                .analysis
+                .part()
+                .is_some_and(|part| self.workspace.has_findings(part)),
             selected_count: self.state.selection.tokens().len(),
             has_interpolation: self.token_count() > 0 && self.other_picture().is_some(),
             has_preview: active.is_some_and(|subject| subject.history.pending().is_some())
@@ -273,6 +279,8 @@ impl SoftscopeApp {
             shows_library: self.settings.shows_library,
             shows_inspector: self.settings.shows_inspector,
             uses_system_dialogs: self.settings.use_system_dialogs,
+            previews_while_dragging: self.settings.previews_while_dragging,
+            encodes_ahead: self.settings.encodes_ahead,
             is_cancellable: matches!(
                 status.running,
                 Some(Task::LoadModel(_) | Task::Encode(_) | Task::Reconstruct { .. })
@@ -296,6 +304,8 @@ impl SoftscopeApp {
     /// Takes in what has arrived since the last frame. Never waits.
     fn take_in(&mut self, ctx: &egui::Context) {
         self.workspace.set_comparing(self.state.tab == Tab::Compare);
+        self.workspace.set_encodes_ahead(self.settings.encodes_ahead);
+        self.workspace.set_previews(self.settings.previews_while_dragging);
         for notice in self.workspace.update() {
             self.state.notices.push(notice);
         }
@@ -391,6 +401,7 @@ impl SoftscopeApp {
         };
         let is_analysis = self.state.tab == Tab::Analysis;
         self.state.analysis.end(&mut self.workspace, is_analysis);
+        self.workspace.end_look();
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);
@@ -576,6 +587,10 @@ fn inspector_column_ui(ui: &mut egui::Ui, workspace: &mut Workspace, state: &mut
     CentralPanel::default().frame(egui::Frame::NONE).show(ui, |ui| {
         inspector::inspector_ui(ui, workspace, &mut state.selection, &mut state.inspector);
     });
+    if let Some((segment, codeword)) = state.inspector.take_looked_up() {
+        state.tab = Tab::Analysis;
+        state.analysis.look_up(segment, codeword);
+    }
 }
 
 /// Draws in all the space that is left and takes exactly that: contents that are too wide are cut off, where a panel

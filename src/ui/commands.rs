@@ -57,6 +57,7 @@ enum Need {
     OtherPicture,
     Encoded,
     Compared,
+    Findings,
     Interpolation,
     Applied,
     Undone,
@@ -73,6 +74,8 @@ enum Need {
     Mask,
     Strokes,
     Painting,
+    Loaded,
+    LoadedPicture,
     Idle,
     Trainable,
     Training,
@@ -94,6 +97,10 @@ impl Need {
             Self::Compared => (
                 now.compared_count > 0,
                 "Compare models first: choose some in the Compare view.",
+            ),
+            Self::Findings => (
+                now.has_findings,
+                "Measure something in the view Analysis first: what its section shows is written.",
             ),
             Self::Interpolation => (
                 now.has_interpolation,
@@ -125,6 +132,9 @@ impl Need {
             Self::Mask => (now.has_mask, "Draw over a part of the picture first, in the view Analysis."),
             Self::Strokes => (now.has_strokes, "Nothing was drawn in the view Analysis."),
             Self::Painting => (now.is_painting, "Nothing is being painted."),
+            Self::Loaded | Self::LoadedPicture if !now.has_model => (false, "Open a model first."),
+            Self::Loaded => (true, ""),
+            Self::LoadedPicture => (now.has_picture, "Open a picture first."),
             Self::Idle | Self::Trainable if now.is_training => {
                 (false, "A model is being trained: stop that first.")
             }
@@ -145,6 +155,8 @@ const NO_GENERATOR: &str = "Open a generator for the loaded model first, in the 
 /// What commands may depend on, gathered once a frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Situation {
+    /// A model is loaded.
+    pub has_model: bool,
     /// A picture is active.
     pub has_picture: bool,
     /// Pictures in the library.
@@ -159,6 +171,8 @@ pub struct Situation {
     pub selected_count: usize,
     /// Models of the comparison that are done with the picture.
     pub compared_count: usize,
+    /// Something is measured of what the view Analysis shows.
+    pub has_findings: bool,
     /// A second picture to interpolate to is known.
     pub has_interpolation: bool,
     /// An edit is under the hand, or being painted on show, and not yet a step.
@@ -197,6 +211,10 @@ pub struct Situation {
     pub shows_inspector: bool,
     /// Paths are asked for through the system's dialogs.
     pub uses_system_dialogs: bool,
+    /// Pictures are decoded ahead of the hand.
+    pub previews_while_dragging: bool,
+    /// Pictures are encoded before anybody looks at them.
+    pub encodes_ahead: bool,
 }
 
 macro_rules! commands {
@@ -259,6 +277,7 @@ commands! {
     ExportTokens: File, Encoded, "Export tokens…", "Writes the edited tokens z [1, L, D] as safetensors, for the decode command.", [];
     ExportModelSheet: File, Compared, "Export model sheet…", "Writes the picture and what each compared model made of it, with the figures, as one PNG.", [];
     ExportModelTable: File, Compared, "Export model table…", "Writes the figures of the compared models as CSV.", [];
+    ExportFindings: File, Findings, "Export findings…", "Writes what the section of the view Analysis shows into a folder: tables, tensors and pictures, as the commands write them.", [];
     ExportGif: File, Interpolation, "Interpolation as GIF…", "Writes the interpolation to the second picture as an endless GIF (256 colours a frame).", [];
     ExportApng: File, Interpolation, "Interpolation as animated PNG…", "Writes the interpolation to the second picture as a lossless animated PNG.", [];
     ExportFrames: File, Interpolation, "Interpolation as frames…", "Writes the interpolation to the second picture as a folder of numbered PNG files.", [];
@@ -318,6 +337,8 @@ commands! {
     PaintRegion: Model, Encoded, "Paint region", "Searches tokens that make what is drawn over in the view Analysis look as wanted while the rest stays. One edit, which can be undone.", [ctrl_shift(Key::B)];
     StopPainting: Model, Painting, "Stop painting", "Ends the painting under way and keeps the best tokens so far, as an edit that can be undone.", [];
     DiscardPainting: Model, Painting, "Discard painting", "Ends the painting under way and keeps nothing of it. Esc in the view Analysis does the same.", [];
+    CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
+    CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
     AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
     ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
     ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];
@@ -325,6 +346,8 @@ commands! {
     StopTraining: Model, Training, "Stop training", "Ends training after the step under way. All that was reached is kept, and it can be continued.", [ctrl_shift(Key::R)];
     UseTrainedModel: Model, Trained, "Use trained model", "Loads the run's last checkpoint into this window; training goes on meanwhile.", [ctrl(Key::U)];
     OpenTrainingFolder: Model, Trained, "Open folder of the run", "Shows model, log and sheets in the system's file manager.", [];
+    TogglePreviews: Model, Nothing, "Previews while dragging", "With a model slower than a frame, decodes positions of the number under the pointer ahead, and shows blends of them until the exact picture is there.", [];
+    ToggleEncodeAhead: Model, Nothing, "Encode ahead", "Encodes the pictures of the library while nothing else is to do, the next one first.", [];
     CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models, measuring tokens, painting or generating.", [ctrl(Key::Period)];
 
     CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];
@@ -357,6 +380,8 @@ impl Command {
             Self::ToggleLibrary => now.shows_library,
             Self::ToggleInspector => now.shows_inspector,
             Self::ToggleSystemDialogs => now.uses_system_dialogs,
+            Self::TogglePreviews => now.previews_while_dragging,
+            Self::ToggleEncodeAhead => now.encodes_ahead,
             _ => false,
         }
     }
@@ -427,6 +452,7 @@ mod tests {
 
     fn full() -> Situation {
         Situation {
+            has_model: true,
             has_picture: true,
             picture_count: 2,
             token_count: 32,
@@ -434,6 +460,7 @@ mod tests {
             undone_count: 1,
             selected_count: 2,
             compared_count: 2,
+            has_findings: true,
             has_interpolation: true,
             has_preview: false,
             has_removed: true,

@@ -23,6 +23,7 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::Fill,
     Command::DiscardPainting,
     Command::OpenTrainingFolder,
+    Command::ToggleEncodeAhead,
     Command::Shortcuts,
 ];
 

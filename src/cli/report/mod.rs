@@ -6,9 +6,9 @@ mod sections;
 use super::context::{Context, model_json};
 use super::error::CliError;
 use super::inputs;
-use super::labelled::Labelled;
 use super::options::FitArg;
 use super::outputs;
+use crate::document::Labelled;
 use crate::document::{
     self, Report, ReportBlock, ReportSection, ReportTable, utc_date, write_folder_atomically,
 };
@@ -23,7 +23,7 @@ const MOST_MODELS: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Folder of pictures; the sub-folders it may have are their labels
+    /// Folder of pictures; its table labels.tsv or labels.csv, or its sub-folders, are their labels
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
     /// Folder for report.html, a page with everything inside
@@ -61,6 +61,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     }
     let labelled = Labelled::of_folder(&args.folder)?;
     outputs::guard(&args.out, &inputs::paths(&labelled.pictures))?;
+    labelled.left_out.iter().for_each(|note| context.note(note));
     let files = if args.models.is_empty() {
         vec![context.model_files()?]
     } else {

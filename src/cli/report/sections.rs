@@ -2,11 +2,13 @@
 
 use super::Args;
 use super::measured::{First, Measured, Painted};
-use crate::cli::atlas::{Atlas, SweepRow};
+use crate::cli::atlas::Atlas;
 use crate::cli::error::CliError;
 use crate::cli::map::TokenMap;
-use crate::cli::{probe, structure};
-use crate::document::{self, LinePlot, PlotLine, ReportBlock, ReportSection, ReportTable, line_plot};
+use crate::cli::probe;
+use crate::document::{
+    self, LinePlot, PlotLine, ReportBlock, ReportSection, ReportTable, SweepRow, interactions_png, line_plot,
+};
 use std::path::Path;
 
 /// Rows of a table.
@@ -185,7 +187,7 @@ fn structure_of(first: &First) -> Result<ReportSection, CliError> {
         command: Some(format!("softscope structure {} --out DIR", quoted(&first.path))),
         blocks: vec![
             ReportBlock::Png(
-                structure::interactions_png(&first.interactions)?,
+                interactions_png(&first.interactions)?,
                 "What pairs change beyond their sum".to_owned(),
             ),
             ReportBlock::Plot(orders),

@@ -89,7 +89,7 @@ impl Workspace {
             return;
         };
         self.rank_by_ablation(&mask);
-        let Some((_, state)) = self.analysed_state().filter(|(id, _)| self.is_current(*id)) else {
+        let Some((_, (state, _))) = self.analysed().filter(|(id, _)| self.is_current(*id)) else {
             return;
         };
         let is_asked = self
@@ -127,7 +127,10 @@ impl Workspace {
         self.background(
             move || {
                 let ranking = match &*influence {
-                    Analysed::Influence(found) => found.by_ablation.ranking_within(&mask),
+                    Analysed::Influence(found) => {
+                        let [by_ablation, _] = &found.maps;
+                        by_ablation.ranking_within(&mask)
+                    }
                     _ => None,
                 };
                 (mask, influence, ranking.unwrap_or_default())

@@ -1,12 +1,17 @@
 //! All that is open, tied to the engine. Nothing here waits but [`Workspace::settle`]: requests go to the engine, file
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
+mod ahead;
 mod analysing;
 mod brushing;
+mod codewords;
+mod collecting;
 mod comparing;
+mod directing;
 mod editing;
 mod events;
 mod exporting;
+mod findings;
 mod generating;
 mod importing;
 mod painting;
@@ -18,12 +23,19 @@ use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, Vie
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
 use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
+use ahead::Ahead;
+pub use ahead::Preview;
 use analysing::Analysing;
 pub use analysing::Finding;
 pub use brushing::BrushRanking;
 use brushing::Brushing;
+use codewords::Counting;
+use collecting::Collecting;
+pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
 use comparing::Comparison;
 pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
+use directing::Directing;
+pub use directing::{DirectionFigures, DirectionOrder, FoundDirections};
 use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
@@ -34,6 +46,7 @@ use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Where a picture comes from.
 #[derive(Debug, Clone)]
@@ -99,6 +112,9 @@ pub struct Workspace {
     last_id: u64,
     encoding: Option<Encoding>,
     hover: Option<Hover>,
+    ahead: Ahead,
+    /// Pictures that nobody has looked at yet are encoded while nothing else is to do.
+    encodes_ahead: bool,
     exports: VecDeque<ExportTask>,
     generating: Generating,
     folder: Option<FolderImport>,
@@ -110,6 +126,9 @@ pub struct Workspace {
     analysing: Analysing,
     brushing: Brushing,
     painting: PaintWork,
+    collecting: Collecting,
+    counting: Counting,
+    directing: Directing,
     notices: Vec<Notice>,
 }
 
@@ -129,6 +148,8 @@ struct Work {
     decode: Option<(Stamp, Arc<[Edit]>)>,
     /// A newer edit list waits for that decode to end: so every result of a drag is seen, however slow the model.
     decode_again: bool,
+    /// Since when the picture on show is not that of the edit list.
+    behind_since: Option<Instant>,
     /// Edit list that [`Subject::edited`] shows.
     shown: Option<Arc<[Edit]>>,
     /// Side and fit of the crop that is being made.
@@ -149,6 +170,7 @@ impl Work {
             file,
             decode: None,
             decode_again: false,
+            behind_since: None,
             shown: None,
             cropping: None,
             is_encode_held: false,
@@ -162,6 +184,7 @@ impl Work {
     fn forget_results(&mut self) {
         self.decode = None;
         self.decode_again = false;
+        self.behind_since = None;
         self.shown = None;
         self.is_encode_held = false;
     }
@@ -209,6 +232,8 @@ impl Workspace {
             last_id: 0,
             encoding: None,
             hover: None,
+            ahead: Ahead::default(),
+            encodes_ahead: true,
             exports: VecDeque::new(),
             generating: Generating::default(),
             folder: None,
@@ -218,6 +243,9 @@ impl Workspace {
             analysing: Analysing::default(),
             brushing: Brushing::default(),
             painting: PaintWork::default(),
+            counting: Counting::default(),
+            directing: Directing::default(),
+            collecting: Collecting::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -266,6 +294,7 @@ impl Workspace {
             || self.is_generating()
             || self.is_analysing()
             || self.is_painting()
+            || self.collecting().is_some()
     }
 
     /// Folders in use.
@@ -279,7 +308,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a painting.
+    /// imported; what the comparison still lacks; analyses; a painting; a collection.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -293,6 +322,7 @@ impl Workspace {
         self.hold_comparison();
         self.cancel_analyses();
         self.discard_painting();
+        self.cancel_collecting();
     }
 
     /// The model in use.
@@ -447,6 +477,17 @@ impl Workspace {
         work.decode.is_none() && work.shown.as_deref() == Some(&*subject.history.effective())
     }
 
+    /// How long the picture on show has not been that of the edit list; `None` while it is.
+    pub fn behind(&self, id: SubjectId) -> Option<Duration> {
+        self.work.get(&id)?.behind_since.map(|since| since.elapsed())
+    }
+
+    /// Whether pictures that were not active yet are encoded while nothing else is to do, the one after the active
+    /// picture first.
+    pub fn set_encodes_ahead(&mut self, encodes_ahead: bool) {
+        self.encodes_ahead = encodes_ahead;
+    }
+
     fn notice(&mut self, kind: NoticeKind, text: impl Into<String>) {
         self.notices.push(Notice {
             kind,
@@ -480,6 +521,8 @@ impl Workspace {
                     .values_mut()
                     .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
                 self.next_of_folder();
+                self.collecting_lost_a_job();
+                self.directing_lost_a_job();
                 self.notice(
                     NoticeKind::Error,
                     format!("A task on a file ended unexpectedly: {message}"),
@@ -491,6 +534,7 @@ impl Workspace {
     /// Starts whatever can start now.
     fn pump(&mut self) {
         self.pump_token_imports();
+        self.pump_ahead();
         self.pump_encoding();
         self.pump_exports();
         self.pump_comparison();

@@ -64,8 +64,8 @@ impl Workspace {
 
     fn start_painting(&mut self, order: &PaintOrder) -> Result<(), DocumentError> {
         let refused = |text: &str| DocumentError::Mismatch(text.to_owned());
-        let (id, state) = self
-            .analysed_state()
+        let (id, (state, _)) = self
+            .analysed()
             .filter(|(id, _)| self.is_current(*id))
             .ok_or_else(|| {
                 refused("there are no tokens to paint with: add a picture and wait until it is encoded")

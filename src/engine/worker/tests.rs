@@ -4,9 +4,14 @@
 mod analysing;
 mod generating;
 mod painting;
+mod prefetching;
+mod working;
 
 use super::*;
-use crate::engine::{PaintStep, AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId};
+use crate::engine::{
+    AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, PaintStep, SubjectId, Task, ViewId, Work,
+    WorkTurn,
+};
 use crate::latent::{Codebook, LatentSpace, LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
 use crate::tokenizer::{ModelArgs, ModelClass};
@@ -22,6 +27,8 @@ enum Cue {
     Panic,
     /// Looks until it is cancelled.
     UntilCancelled,
+    /// Ends a turn of a work that wants another one.
+    Again,
 }
 
 /// What the test sees of the scripted model.
@@ -36,6 +43,7 @@ enum Seen {
     Analyse(AnalysisKind, f32),
     /// Mark of the tokens.
     Paint(f32),
+    Work,
     /// A step is through, not cancelled.
     Stepped,
 }
@@ -47,7 +55,7 @@ struct Script {
 }
 
 impl Script {
-    fn play(&self, call: Seen, control: &dyn Control) -> Result<(), EngineError> {
+    fn play(&self, call: Seen, control: &dyn Control) -> Result<WorkTurn, EngineError> {
         self.seen.send(call).unwrap();
         loop {
             let cue = self.cues.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -59,7 +67,8 @@ impl Script {
                     control.progress(fraction);
                     self.seen.send(Seen::Stepped).unwrap();
                 }
-                Ok(Cue::Finish) => return Ok(()),
+                Ok(Cue::Finish) => return Ok(WorkTurn::Done),
+                Ok(Cue::Again) => return Ok(WorkTurn::More),
                 Ok(Cue::Fail) => return Err(EngineError::Model("it is scripted to fail".to_owned())),
                 Ok(Cue::Panic) => panic!("scripted fault"),
                 Ok(Cue::UntilCancelled) => {
@@ -111,6 +120,9 @@ impl Backend for ScriptedModel {
     fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
         self.script.play(Seen::Paint(run.mark()), control)?;
         Ok(run.made_up())
+    }
+    fn work(&self, _: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
+        self.script.play(Seen::Work, control)
     }
 }
 

@@ -16,27 +16,37 @@ const PLACES: [(Ablation, &str); 3] = [
     (Ablation::Noise { sigma: 1.0, seed: 0 }, "noise of 1 σ"),
 ];
 
-/// Draws the row.
-pub(super) fn bar_ui(
-    ui: &mut Ui,
-    workspace: &mut Workspace,
-    section: Section,
-    ablation: &mut Ablation,
-    now: &Situation,
-    commands: &mut Vec<Command>,
-) {
-    ui.horizontal_wrapped(|ui| {
-        command_button(ui, section.command(), now, commands);
-        if section != Section::Sweep {
-            place_ui(ui, ablation);
-        }
-        if !progress_ui(ui, workspace, section) && is_stale(workspace, section) {
-            ui.colored_label(
-                ui.visuals().warn_fg_color,
-                "Stale: the tokens were edited since. Measure again.",
-            );
-        }
-    });
+/// The row of a section that is measured of the active picture.
+pub(super) struct Bar {
+    pub(super) section: Section,
+    /// The command that measures it.
+    pub(super) measure: Command,
+}
+
+impl Bar {
+    pub(super) fn ui(
+        &self,
+        ui: &mut Ui,
+        workspace: &mut Workspace,
+        ablation: &mut Ablation,
+        now: &Situation,
+        commands: &mut Vec<Command>,
+    ) {
+        let section = self.section;
+        ui.horizontal_wrapped(|ui| {
+            command_button(ui, self.measure, now, commands);
+            command_button(ui, Command::ExportFindings, now, commands);
+            if section != Section::Sweep {
+                place_ui(ui, ablation);
+            }
+            if !progress_ui(ui, workspace, section) && is_stale(workspace, section) {
+                ui.colored_label(
+                    ui.visuals().warn_fg_color,
+                    "Stale: the tokens were edited since. Measure again.",
+                );
+            }
+        });
+    }
 }
 
 fn place_ui(ui: &mut Ui, ablation: &mut Ablation) {

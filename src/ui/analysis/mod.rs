@@ -4,6 +4,10 @@
 mod bar;
 mod brush;
 mod cell;
+mod codewords;
+mod collected;
+mod collection;
+mod directions;
 mod influence;
 mod matrix;
 mod paint;
@@ -15,13 +19,16 @@ mod terms;
 mod textures;
 
 use super::commands::{Command, Situation};
+use super::hand::Hand;
 use super::selection::Selection;
 use super::shown_tokens::why_no_tokens;
 use super::theme;
 use super::viewer::{Layer, Viewer};
-use crate::document::Workspace;
+use crate::document::{FindingsPart, Workspace};
 use crate::engine::{Ablation, AnalysisKind};
 use brush::{BrushPad, SIZE_STEP};
+use codewords::Codewords;
+use directions::Directions;
 use egui::{CentralPanel, Key, Modifiers, Panel, ScrollArea, Ui};
 use influence::Influence;
 use paint::PaintForm;
@@ -44,15 +51,21 @@ pub(super) enum Section {
     Structure,
     /// Mixtures from soft to hard.
     Sweep,
+    /// What codewords are used for over a collection.
+    Codewords,
+    /// Directions among the pictures of a collection.
+    Directions,
 }
 
 impl Section {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Influence,
         Self::Pixels,
         Self::Paint,
         Self::Structure,
         Self::Sweep,
+        Self::Codewords,
+        Self::Directions,
     ];
 
     fn title(self) -> &'static str {
@@ -62,6 +75,8 @@ impl Section {
             Self::Paint => "Paint",
             Self::Structure => "Structure",
             Self::Sweep => "Soft to hard",
+            Self::Codewords => "Codewords",
+            Self::Directions => "Directions",
         }
     }
 
@@ -86,31 +101,48 @@ impl Section {
             }
             Self::Sweep => {
                 "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
-                 see its tau on the selected tokens alone, click it to set it, as an edit that can be undone."
+                 see its tau on the selected tokens, or on all where none is, click it to set it, or move tau by hand: all \
+                 are edits that can be undone."
+            }
+            Self::Codewords => {
+                "Which codewords the tokens of many pictures are mixed from, which pictures use one most, and which go with it. \
+                 Choose a codeword by number, by rank or from the selected token, and point to see what it does alone."
+            }
+            Self::Directions => {
+                "Ways through the latent space along which pictures change together: between two groups of pictures, or those \
+                 along which most of them differ. Saved ones are sliders for every picture, and recipes find them by name."
             }
         }
     }
 
-    /// The command that measures it.
-    fn command(self) -> Command {
+    /// The command that measures it; none of what is of a collection.
+    fn command(self) -> Option<Command> {
         match self {
-            Self::Influence => Command::MeasureInfluence,
-            Self::Pixels => Command::RankUnderBrush,
-            Self::Paint => Command::PaintRegion,
-            Self::Structure => Command::MeasureStructure,
-            Self::Sweep => Command::SweepSharpness,
+            Self::Influence => Some(Command::MeasureInfluence),
+            Self::Pixels => Some(Command::RankUnderBrush),
+            Self::Paint => Some(Command::PaintRegion),
+            Self::Structure => Some(Command::MeasureStructure),
+            Self::Sweep => Some(Command::SweepSharpness),
+            Self::Codewords | Self::Directions => None,
+        }
+    }
+
+    /// What is written of it.
+    fn part(self) -> Option<FindingsPart> {
+        match self {
+            Self::Influence => Some(FindingsPart::Influence),
+            Self::Pixels => Some(FindingsPart::Brush),
+            Self::Paint => None,
+            Self::Structure => Some(FindingsPart::Structure),
+            Self::Sweep => Some(FindingsPart::Sweep),
+            Self::Codewords => Some(FindingsPart::Codewords),
+            Self::Directions => Some(FindingsPart::Directions),
         }
     }
 
     /// What is measured for it.
     fn kinds(self) -> &'static [AnalysisKind] {
-        match self {
-            Self::Influence => &[AnalysisKind::Influence],
-            Self::Pixels => &[AnalysisKind::Influence, AnalysisKind::Brush],
-            Self::Paint => &[],
-            Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
-            Self::Sweep => &[AnalysisKind::Sweep],
-        }
+        self.part().map_or(&[], FindingsPart::kinds)
     }
 
     /// Whether a hand draws over its picture.
@@ -130,6 +162,9 @@ pub(super) struct AnalysisView {
     paint: PaintForm,
     structure: Structure,
     sweep: Sweep,
+    codewords: Codewords,
+    directions: Directions,
+    hand: Hand,
 }
 
 impl AnalysisView {
@@ -146,6 +181,9 @@ impl AnalysisView {
             paint: PaintForm::default(),
             structure: Structure::default(),
             sweep: Sweep::default(),
+            codewords: Codewords::default(),
+            directions: Directions::default(),
+            hand: Hand::default(),
         }
     }
 
@@ -159,6 +197,24 @@ impl AnalysisView {
         for kind in section.kinds() {
             workspace.analyse(*kind, self.ablation);
         }
+    }
+
+    /// Shows what a codeword is used for.
+    pub(super) fn look_up(&mut self, segment: usize, codeword: usize) {
+        self.section = Section::Codewords;
+        self.codewords.look_up(segment, codeword);
+    }
+
+    /// Shows a section that is of a collection while it is none already.
+    pub(super) fn show_collection(&mut self) {
+        if self.section.command().is_some() {
+            self.section = Section::Codewords;
+        }
+    }
+
+    /// What the section on show writes.
+    pub(super) fn part(&self) -> Option<FindingsPart> {
+        self.section.part()
     }
 
     /// The influence of the token under the pointer, to be laid over the picture.
@@ -200,6 +256,7 @@ impl AnalysisView {
     /// Call at the end of every frame, on show or not: what nothing points at any more is taken back.
     pub(super) fn end(&mut self, workspace: &mut Workspace, is_on_show: bool) {
         self.sweep.end(workspace);
+        self.codewords.end(workspace);
         let is_ranking = is_on_show && self.section == Section::Pixels;
         workspace.set_brush(self.brush.drawn().cloned(), is_ranking);
     }
@@ -217,21 +274,30 @@ impl AnalysisView {
         if workspace.is_painting() && !egui::Popup::is_any_open(ui.ctx()) && is_escape(ui) {
             commands.push(Command::DiscardPainting);
         }
+        self.hand.begin(ui, workspace);
         Panel::right("analysed picture")
             .default_size(352.0)
             .size_range(240.0..=640.0)
             .show(ui, |ui| self.picture_ui(ui, workspace, selection));
         CentralPanel::default().show(ui, |ui| {
             self.head_ui(ui);
-            if now.token_count == 0 {
-                ui.label(theme::muted(why_no_tokens(workspace)));
-                return;
-            }
-            if self.section.has_brush() {
-                self.brush.ui(ui, now, commands);
-            }
-            if self.section != Section::Paint {
-                bar::bar_ui(ui, workspace, self.section, &mut self.ablation, now, commands);
+            match self.section.command() {
+                None => collection::bar_ui(ui, workspace, now, commands),
+                Some(_) if now.token_count == 0 => {
+                    ui.label(theme::muted(why_no_tokens(workspace)));
+                    return;
+                }
+                Some(Command::PaintRegion) => self.brush.ui(ui, now, commands),
+                Some(measure) => {
+                    if self.section.has_brush() {
+                        self.brush.ui(ui, now, commands);
+                    }
+                    let row = bar::Bar {
+                        section: self.section,
+                        measure,
+                    };
+                    row.ui(ui, workspace, &mut self.ablation, now, commands);
+                }
             }
             ui.separator();
             if self.section.has_brush() && self.brush.drawn().is_none() {
@@ -246,9 +312,12 @@ impl AnalysisView {
                     Section::Pixels => self.pixels.ui(ui, workspace, selection),
                     Section::Paint => self.paint.ui(ui, workspace, selection, now, commands),
                     Section::Structure => self.structure.ui(ui, workspace, selection),
-                    Section::Sweep => self.sweep.ui(ui, workspace, selection),
+                    Section::Sweep => self.sweep.ui(ui, workspace, selection, &mut self.hand),
+                    Section::Codewords => self.codewords.ui(ui, workspace, selection),
+                    Section::Directions => self.directions.ui(ui, workspace, &mut self.hand),
                 });
         });
+        self.hand.end(ui, workspace);
     }
 
     fn head_ui(&mut self, ui: &mut Ui) {
@@ -315,7 +384,7 @@ fn no_brush_ui(ui: &mut Ui) {
 
 /// Where there is nothing yet: what comes here and what brings it.
 fn empty_ui(ui: &mut Ui, section: Section) {
-    let command = section.command();
+    let Some(command) = section.command() else { return };
     let keys = command.shortcut_text(ui.ctx());
     let keys = keys.map_or_else(String::new, |keys| format!(" ({keys})"));
     ui.add_space(4.0 * theme::GRID);

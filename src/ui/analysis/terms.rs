@@ -72,3 +72,38 @@ pub(super) const SENSITIVITY: Term = Term {
            in steps of 8-bit values for a move by one deviation of the latent along each singular direction.\n\
            A flat line uses all its directions, a steep one only a few.",
 };
+pub(super) const IN_PLACE: Term = Term {
+    name: "alone in a token",
+    text: "The picture with this codeword alone in a token's place: weight 1, all others 0. Far from what the encoder makes,\n\
+           which mixes many, but it shows the direction in which the codeword pulls.",
+};
+pub(super) const USE: Term = Term {
+    name: "use of a codeword",
+    text: "Mean weight over all tokens of the codeword's segment, in all pictures of the collection; an even share would be\n\
+           one over the number of codewords. Rank 1 is the codeword that is used most.",
+};
+pub(super) const IN_USE: Term = Term {
+    name: "codewords in use",
+    text: "exp of the entropy of the mean weights: how many codewords the pictures use on the whole, 1..n.\n\
+           Near n the whole codebook is used; far below, much of it lies idle. Paper: codebook usage.",
+};
+pub(super) const NEVER_FIRST: Term = Term {
+    name: "never heaviest",
+    text: "Codewords that were never the heaviest of a token. In a soft mixture they may still carry much together.",
+};
+pub(super) const DEAD: Term = Term {
+    name: "dead codeword",
+    text: "A codeword that was never the heaviest of a token and whose mean weight is under a hundredth of an even share.",
+};
+pub(super) const TOGETHER: Term = Term {
+    name: "codewords that go together",
+    text: "Mean product of two weights over the tokens of the segment, where both are among a token's eight heaviest.\n\
+           The number after × is the lift: that over the product of both mean weights; above 1 they come together more\n\
+           often than by chance.",
+};
+pub(super) const SEPARATION: Term = Term {
+    name: "separation",
+    text: "How well the direction tells the two groups apart on pictures that were held out, which its means do not know.\n\
+           Area under the ROC curve: 0.5 is chance, 1 is perfect. Right: by the midpoint between both means, with Wilson's\n\
+           interval of 95 %; where that holds 50 %, chance would do as well.",
+};
