@@ -30,9 +30,7 @@ mod threads;
 mod work;
 mod worker;
 
-pub use analyse::{
-    AnalyseJob, Analysed, Analysis, AnalysisKind, BrushFound, InfluenceFound, SweptPicture,
-};
+pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, BrushFound, InfluenceFound, SweptPicture};
 pub use compare::{ReconstructJob, Reconstructed};
 pub use control::{Control, NoControl, Part};
 pub use device::{DeviceChoice, Precision};

@@ -296,7 +296,10 @@ impl Painting {
 
     fn find_hull(&mut self, runner: &Runner) {
         let space = &runner.info().space;
-        let Some(codebook) = space.codebook().filter(|_| self.job.settings.near_hull != NearHull::Free) else {
+        let Some(codebook) = space
+            .codebook()
+            .filter(|_| self.job.settings.near_hull != NearHull::Free)
+        else {
             return;
         };
         let nearest = |token: &usize| {

@@ -22,8 +22,8 @@ pub(super) trait Backend: Send + Sync {
         tokens.iter().map(|tokens| self.decode(tokens, control)).collect()
     }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError>;
-    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError>;
     fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError>;
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError>;
 }
 
 impl Backend for Runner {
@@ -42,11 +42,11 @@ impl Backend for Runner {
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         Self::analyse(self, job, control)
     }
-    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
-        run.turn(self, control)
-    }
     fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
         work.turn(self, control)
+    }
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
+        run.turn(self, control)
     }
 }
 

@@ -76,11 +76,11 @@ pub enum Request {
     /// Measures the tokens of a picture with the model in use. A newer one of its kind replaces it. Goes after
     /// reconstructions: it is interrupted for other requests and begun anew after them.
     Analyse(Arc<AnalyseJob>),
-    /// Paints with the model in use, after everything but generations and between its steps. A newer one replaces it.
-    Paint(Arc<PaintJob>),
     /// Works on something turn by turn with the model in use. A newer one of its kind replaces it. Goes after analyses:
     /// between turns whatever waits comes first, and a turn that is interrupted is begun anew.
     Work(WorkJob),
+    /// Paints with the model in use, after everything but works and generations and between its steps. A newer one replaces it.
+    Paint(Arc<PaintJob>),
     /// Opens a generator; a newer one replaces it. The old one stays until then, and is then what generations use no more.
     OpenGenerator(ModelFiles),
     /// Generates pictures with the open generator, after everything else and between its steps. A newer one replaces it.
@@ -100,8 +100,8 @@ impl Request {
             },
             Self::Prefetch(_) => Task::Prefetch,
             Self::Analyse(job) => Task::Analyse(job.analysis.kind()),
-            Self::Paint(_) => Task::Paint,
             Self::Work(job) => Task::Work(job.kind()),
+            Self::Paint(_) => Task::Paint,
             Self::OpenGenerator(files) => Task::OpenGenerator(files.name.clone()),
             Self::Generate(_) => Task::Generate,
         }
@@ -172,10 +172,10 @@ pub enum Task {
     Prefetch,
     /// Measuring tokens.
     Analyse(AnalysisKind),
-    /// Painting.
-    Paint,
     /// Working on something turn by turn.
     Work(WorkKind),
+    /// Painting.
+    Paint,
     /// Opening the generator of that name.
     OpenGenerator(String),
     /// Generating pictures.
@@ -232,19 +232,19 @@ pub enum Event {
         /// The result.
         analysed: Arc<Analysed>,
     },
-    /// A step of a painting is made, or with the last one all of it. Only the newest that was not taken yet is kept.
-    Painted {
-        /// Of the request.
-        stamp: Stamp,
-        /// How far it is.
-        step: Arc<PaintStep>,
-    },
     /// A work is done: its result is where it was left.
     Worked {
         /// Of the request.
         stamp: Stamp,
         /// Of the work.
         kind: WorkKind,
+    },
+    /// A step of a painting is made, or with the last one all of it. Only the newest that was not taken yet is kept.
+    Painted {
+        /// Of the request.
+        stamp: Stamp,
+        /// How far it is.
+        step: Arc<PaintStep>,
     },
     /// A model that was kept loaded is no longer; nothing that was asked for is lost by it.
     ModelLeft(Eviction),

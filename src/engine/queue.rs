@@ -95,7 +95,7 @@ pub(super) struct Queue {
     /// At most one a kind, in order of submission.
     works: VecDeque<Ticket>,
     open_generator: Option<Ticket>,
-    /// Goes on whenever nothing but a generation waits.
+    /// Goes on whenever nothing but a work or a generation waits.
     painting: Option<Ticket>,
     /// Goes on whenever nothing else waits.
     generation: Option<Ticket>,
@@ -131,8 +131,8 @@ impl Queue {
                 self.submit_reconstruction(view, ticket);
             }
             Request::Analyse(job) => self.submit_analysis(job.analysis.kind(), ticket),
-            Request::Paint(_) => self.submit_painting(ticket),
             Request::Work(job) => self.submit_work(job.kind(), ticket),
+            Request::Paint(_) => self.submit_painting(ticket),
             Request::OpenGenerator(_) => self.submit_open_generator(ticket),
             Request::Generate(_) => self.submit_generation(ticket),
         }
@@ -243,8 +243,8 @@ impl Queue {
         )
     }
 
-    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a work, a
-    /// painting's step and a generation's step back between two blocks and go on after it.
+    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a
+    /// turn of a work, a painting's step and a generation's step back between two blocks and go on after it.
     fn interrupt_late_work(&mut self) {
         if matches!(
             self.running_request(),
@@ -448,12 +448,12 @@ impl Queue {
                     analyses(Some(waiting), kind)
                 });
             }
-            Request::Paint(_) => {
-                self.painting.get_or_insert(ticket);
-            }
             Request::Work(job) => {
                 let kind = job.kind();
                 self.park_work(kind, ticket);
+            }
+            Request::Paint(_) => {
+                self.painting.get_or_insert(ticket);
             }
             Request::Generate(_) => {
                 self.generation.get_or_insert(ticket);

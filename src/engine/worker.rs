@@ -352,12 +352,12 @@ impl Worker {
                         });
                     shared.finish(Outcome::from(result));
                 }
-                Request::Paint(job) => {
-                    let outcome = self.paint(stamp, job, &control);
-                    shared.finish(outcome);
-                }
                 Request::Work(job) => {
                     let outcome = self.work(stamp, &job, &control);
+                    shared.finish(outcome);
+                }
+                Request::Paint(job) => {
+                    let outcome = self.paint(stamp, job, &control);
                     shared.finish(outcome);
                 }
                 Request::OpenGenerator(files) => self.open_generator(&files, &control),
@@ -390,32 +390,6 @@ impl Worker {
             }
         }
         self.trim();
-    }
-
-    /// One turn of a painting: a step.
-    fn paint(&mut self, stamp: Stamp, job: Arc<PaintJob>, control: &dyn Control) -> Outcome {
-        let mut run = match self.painting.take() {
-            Some(run) if run.stamp() == stamp => run,
-            _ => PaintRun::new(stamp, job),
-        };
-        let step = match self.with_model("painting", |model, _| model.paint(&mut run, control)) {
-            Ok(step) => step,
-            Err(error) => {
-                // Stepped back for something else, or given up: only the queue knows.
-                self.painting = matches!(error, EngineError::Cancelled).then_some(run);
-                return Outcome::from(Err(error));
-            }
-        };
-        let is_last = step.is_last;
-        let event = Event::Painted {
-            stamp,
-            step: Arc::new(step),
-        };
-        if is_last {
-            return Outcome::Done(event);
-        }
-        self.painting = Some(run);
-        Outcome::Progressed(event)
     }
 
     /// One turn of a work.
@@ -451,6 +425,32 @@ impl Worker {
             }
             Err(error) => Outcome::from(Err(error)),
         }
+    }
+
+    /// One turn of a painting: a step.
+    fn paint(&mut self, stamp: Stamp, job: Arc<PaintJob>, control: &dyn Control) -> Outcome {
+        let mut run = match self.painting.take() {
+            Some(run) if run.stamp() == stamp => run,
+            _ => PaintRun::new(stamp, job),
+        };
+        let step = match self.with_model("painting", |model, _| model.paint(&mut run, control)) {
+            Ok(step) => step,
+            Err(error) => {
+                // Stepped back for something else, or given up: only the queue knows.
+                self.painting = matches!(error, EngineError::Cancelled).then_some(run);
+                return Outcome::from(Err(error));
+            }
+        };
+        let is_last = step.is_last;
+        let event = Event::Painted {
+            stamp,
+            step: Arc::new(step),
+        };
+        if is_last {
+            return Outcome::Done(event);
+        }
+        self.painting = Some(run);
+        Outcome::Progressed(event)
     }
 
     /// One turn of a generation: a step, or a finished picture.
@@ -606,8 +606,8 @@ impl<'a> TaskControl<'a> {
             | Request::Prefetch(_)
             | Request::Reconstruct { .. }
             | Request::Analyse(_)
-            | Request::Paint(_)
             | Request::Work(_)
+            | Request::Paint(_)
             | Request::Generate(_) => UNTOLD,
         };
         Self {

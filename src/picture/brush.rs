@@ -128,16 +128,12 @@ mod tests {
         }
         let all = Mask::even(16, 1.0);
         let mut erased = all.clone();
-        erased.draw(
-            Brush {
-                erases: true,
-                ..ADD
-            },
-            [-30.0, 8.5],
-            [8.5, 8.5],
-        );
+        erased.draw(Brush { erases: true, ..ADD }, [-30.0, 8.5], [8.5, 8.5]);
         for (drawn, erased) in mask.weights().iter().zip(erased.inverted().weights()) {
-            assert!((drawn - erased).abs() < 1e-6, "erasing is adding to what does not count");
+            assert!(
+                (drawn - erased).abs() < 1e-6,
+                "erasing is adding to what does not count"
+            );
         }
         assert!(Mask::even(16, 0.0).is_empty() && !erased.is_empty());
     }

@@ -145,6 +145,11 @@ impl SoftscopeApp {
             Command::MeasureInfluence => self.measure(Section::Influence),
             Command::MeasureStructure => self.measure(Section::Structure),
             Command::SweepSharpness => self.measure(Section::Sweep),
+            Command::CollectFolder => {
+                self.show_collection();
+                self.ask(ctx, Question::CollectionFolder);
+            }
+            Command::CollectLibrary => self.collect(CollectionSource::Library),
             Command::RankUnderBrush => self.measure(Section::Pixels),
             Command::PaintRegion => {
                 self.state.tab = Tab::Analysis;
@@ -153,11 +158,6 @@ impl SoftscopeApp {
             }
             Command::StopPainting => self.workspace.stop_painting(),
             Command::DiscardPainting => drop(self.workspace.discard_painting()),
-            Command::CollectFolder => {
-                self.show_collection();
-                self.ask(ctx, Question::CollectionFolder);
-            }
-            Command::CollectLibrary => self.collect(CollectionSource::Library),
             Command::AddTrainingFolder => self.ask_training(ctx, Question::TrainingFolder),
             Command::ChooseTrainingResults => self.ask_training(ctx, Question::TrainingResults),
             Command::ChooseTrainingConfig => self.ask_training(ctx, Question::TrainingConfig),

@@ -70,12 +70,12 @@ enum Need {
     Variable,
     Fillable,
     Mixtures,
+    Loaded,
+    LoadedPicture,
     Brush,
     Mask,
     Strokes,
     Painting,
-    Loaded,
-    LoadedPicture,
     Idle,
     Trainable,
     Training,
@@ -125,16 +125,19 @@ impl Need {
             Self::Variable => (now.token_count > 0, "Wait until a picture is encoded."),
             Self::Fillable if !now.can_generate => (false, NO_GENERATOR),
             Self::Fillable => (now.selected_count > 0, "Select the tokens to make anew first."),
+            Self::Loaded | Self::LoadedPicture if !now.has_model => (false, "Open a model first."),
+            Self::Loaded => (true, ""),
+            Self::LoadedPicture => (now.has_picture, "Open a picture first."),
             Self::Brush => (
                 now.has_brush,
                 "Open Pixels to tokens or Paint in the view Analysis first.",
             ),
-            Self::Mask => (now.has_mask, "Draw over a part of the picture first, in the view Analysis."),
+            Self::Mask => (
+                now.has_mask,
+                "Draw over a part of the picture first, in the view Analysis.",
+            ),
             Self::Strokes => (now.has_strokes, "Nothing was drawn in the view Analysis."),
             Self::Painting => (now.is_painting, "Nothing is being painted."),
-            Self::Loaded | Self::LoadedPicture if !now.has_model => (false, "Open a model first."),
-            Self::Loaded => (true, ""),
-            Self::LoadedPicture => (now.has_picture, "Open a picture first."),
             Self::Idle | Self::Trainable if now.is_training => {
                 (false, "A model is being trained: stop that first.")
             }
@@ -333,12 +336,12 @@ commands! {
     MeasureInfluence: Model, Encoded, "Measure influence of tokens", "Leaves out one token after the other and shows where the picture changes, by ablation and by the gradient.", [ctrl_shift(Key::I)];
     MeasureStructure: Model, Encoded, "Measure structure of tokens", "Measures how few tokens are enough, which act together and how sensitive the picture is to each. Takes thousands of decodes.", [];
     SweepSharpness: Model, Mixtures, "Sweep tau from soft to hard", "Decodes the picture with all mixtures at one temperature after the other, down to one codeword each.", [];
+    CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
+    CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
     RankUnderBrush: Model, Encoded, "Rank tokens under the brush", "Measures what each token does to the pixels drawn over in the view Analysis, by ablation and by the gradient.", [];
     PaintRegion: Model, Encoded, "Paint region", "Searches tokens that make what is drawn over in the view Analysis look as wanted while the rest stays. One edit, which can be undone.", [ctrl_shift(Key::B)];
     StopPainting: Model, Painting, "Stop painting", "Ends the painting under way and keeps the best tokens so far, as an edit that can be undone.", [];
     DiscardPainting: Model, Painting, "Discard painting", "Ends the painting under way and keeps nothing of it. Esc in the view Analysis does the same.", [];
-    CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
-    CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
     AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
     ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
     ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];

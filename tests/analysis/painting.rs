@@ -1,5 +1,7 @@
 use crate::models::{Stop, decode, encoded, left_half, open};
-use softscope::engine::{EngineError, NearHull, NoControl, PaintJob, PaintSettings, PaintTokens, Painting, Runner};
+use softscope::engine::{
+    EngineError, NearHull, NoControl, PaintJob, PaintSettings, PaintTokens, Painting, Runner,
+};
 use softscope::latent::{Edit, LatentState, TokenSource, apply, project_onto_hull};
 use softscope::picture::Planar;
 

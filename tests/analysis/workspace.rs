@@ -242,9 +242,24 @@ fn a_patch_of_another_picture_is_what_is_wanted_and_its_errors_say_what_to_do() 
     assert_eq!(bench.applied().len(), 1);
 
     let refused = [
-        (patch([side, 0]), bench.mask(), PaintTokens::All, "outside of the other picture"),
-        (patch([0, 0]), Arc::new(Mask::even(bench.side(), 0.0)), PaintTokens::All, "nothing lies under the brush"),
-        (patch([0, 0]), bench.mask(), PaintTokens::List(Vec::new()), "no token may move"),
+        (
+            patch([side, 0]),
+            bench.mask(),
+            PaintTokens::All,
+            "outside of the other picture",
+        ),
+        (
+            patch([0, 0]),
+            Arc::new(Mask::even(bench.side(), 0.0)),
+            PaintTokens::All,
+            "nothing lies under the brush",
+        ),
+        (
+            patch([0, 0]),
+            bench.mask(),
+            PaintTokens::List(Vec::new()),
+            "no token may move",
+        ),
     ];
     for (target, mask, tokens, said) in refused {
         let order = PaintOrder {
@@ -271,7 +286,10 @@ fn the_ranking_follows_the_brush_and_the_tokens() {
     let mut bench = Bench::new("a3_softvq_nol2");
     bench.workspace.set_brush(None, true);
     bench.quiet();
-    assert!(bench.workspace.brush_ranking().by_gradient.is_empty(), "no brush, no ranking");
+    assert!(
+        bench.workspace.brush_ranking().by_gradient.is_empty(),
+        "no brush, no ranking"
+    );
     let mask = bench.mask();
     bench.workspace.set_brush(Some(Arc::clone(&mask)), true);
     bench.quiet();
@@ -287,7 +305,10 @@ fn the_ranking_follows_the_brush_and_the_tokens() {
         panic!("expected influence")
     };
     let expected = found.maps[0].ranking_within(&mask).unwrap();
-    let expected: Vec<_> = expected.iter().map(|found| (found.token, found.mean_change)).collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|found| (found.token, found.mean_change))
+        .collect();
     assert_eq!(by_ablation, expected);
 
     let all = Arc::new(Mask::even(bench.side(), 1.0));
@@ -303,5 +324,8 @@ fn the_ranking_follows_the_brush_and_the_tokens() {
     bench.quiet();
     let edited = bench.workspace.brush_ranking();
     assert!(!edited.is_behind && edited.by_gradient != of_all.by_gradient);
-    assert!(edited.by_ablation.is_empty(), "influence was measured of other tokens");
+    assert!(
+        edited.by_ablation.is_empty(),
+        "influence was measured of other tokens"
+    );
 }

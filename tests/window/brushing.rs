@@ -110,7 +110,10 @@ fn the_mask_is_one_for_both_parts_and_can_be_changed_without_a_pointer() {
 fn a_painting_ends_in_one_step_of_the_history() {
     let data = tempfile::tempdir().unwrap();
     let mut window = part(data.path(), "a3_softvq_nol2", "Paint");
-    assert!(window.query_by_label("mixtures").is_none(), "nothing to choose before something is drawn");
+    assert!(
+        window.query_by_label("mixtures").is_none(),
+        "nothing to choose before something is drawn"
+    );
     stroke(&mut window);
     let before = edited_bytes(&window);
     click(&mut window, "project");
@@ -131,7 +134,10 @@ fn a_painting_is_stopped_with_its_best_or_thrown_away() {
     let data = tempfile::tempdir().unwrap();
     let mut window = part(data.path(), "a4_kl16_vit", "Paint");
     stroke(&mut window);
-    assert!(window.query_by_label("project").is_none(), "these tokens are no mixtures");
+    assert!(
+        window.query_by_label("project").is_none(),
+        "these tokens are no mixtures"
+    );
     let start = |window: &mut Window| {
         window.get_by_label("Paint region").click();
         window.step();
@@ -180,7 +186,11 @@ fn it_looks_right() {
     window.remove_cursor();
     settle(&mut window);
     pictures::keep(&mut window, "analysis_pixels");
-    let bar = window.get_all_by_label_contains(" by ablation: ").next().unwrap().rect();
+    let bar = window
+        .get_all_by_label_contains(" by ablation: ")
+        .next()
+        .unwrap()
+        .rect();
     window.hover_at(bar.center());
     window.run();
     pictures::keep(&mut window, "analysis_pixels_hover");

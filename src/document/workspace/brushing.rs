@@ -137,8 +137,9 @@ impl Workspace {
             },
             |workspace, (mask, influence, ranking)| {
                 let known = workspace.brushing.by_ablation.as_mut();
-                let is_its =
-                    |known: &&mut ByAblation| Arc::ptr_eq(&known.mask, &mask) && Arc::ptr_eq(&known.influence, &influence);
+                let is_its = |known: &&mut ByAblation| {
+                    Arc::ptr_eq(&known.mask, &mask) && Arc::ptr_eq(&known.influence, &influence)
+                };
                 if let Some(known) = known.filter(is_its) {
                     known.ranking = ranking.into();
                 }

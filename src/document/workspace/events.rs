@@ -47,8 +47,8 @@ impl Workspace {
             } => self.take_reconstructed(stamp, reconstructed),
             Event::Prefetched { stamp, prefetched } => self.take_prefetched(stamp, &prefetched),
             Event::Analysed { stamp, analysed } => self.take_analysed(stamp, analysed),
-            Event::Painted { stamp, step } => self.take_painted(stamp, step),
             Event::Worked { stamp, kind } => self.take_worked(stamp, kind),
+            Event::Painted { stamp, step } => self.take_painted(stamp, step),
             Event::ModelLeft(eviction) => self.notice(NoticeKind::Warning, eviction.to_string()),
             Event::GeneratorOpened(info) => self.take_generator(info),
             Event::GenerationStep { stamp, step } => self.take_generation_step(stamp, step),
@@ -64,10 +64,10 @@ impl Workspace {
         self.hover = None;
         self.forget_ahead();
         self.forget_analyses();
-        self.forget_brush();
-        self.forget_painting();
         self.forget_directions();
         self.forget_collection();
+        self.forget_brush();
+        self.forget_painting();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {
             if let Some(work) = self.work.get_mut(&subject.id) {
@@ -185,8 +185,8 @@ impl Workspace {
             Task::Reconstruct { ref model, .. } => self.take_reconstruction_failure(stamp, model, &message),
             Task::Prefetch => self.end_prefetch(stamp, true),
             Task::Analyse(_) => self.take_analysis_failure(stamp, &message),
-            Task::Paint => self.take_painting_failure(stamp, &message),
             Task::Work(kind) => self.take_work_failure(stamp, kind, &message),
+            Task::Paint => self.take_painting_failure(stamp, &message),
         }
     }
 
@@ -208,8 +208,8 @@ impl Workspace {
             Task::Reconstruct { .. } => self.take_reconstruction_cancelled(stamp),
             Task::Prefetch => self.end_prefetch(stamp, false),
             Task::Analyse(_) => self.take_analysis_cancelled(stamp),
-            Task::Paint => self.take_painting_cancelled(stamp),
             Task::Work(kind) => self.take_work_cancelled(stamp, kind),
+            Task::Paint => self.take_painting_cancelled(stamp),
         }
     }
 

@@ -124,11 +124,11 @@ pub struct Workspace {
     saving: Saving,
     comparison: Comparison,
     analysing: Analysing,
-    brushing: Brushing,
-    painting: PaintWork,
     collecting: Collecting,
     counting: Counting,
     directing: Directing,
+    brushing: Brushing,
+    painting: PaintWork,
     notices: Vec<Notice>,
 }
 
@@ -241,11 +241,11 @@ impl Workspace {
             directions: HashMap::new(),
             comparison: Comparison::default(),
             analysing: Analysing::default(),
-            brushing: Brushing::default(),
-            painting: PaintWork::default(),
             counting: Counting::default(),
             directing: Directing::default(),
             collecting: Collecting::default(),
+            brushing: Brushing::default(),
+            painting: PaintWork::default(),
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -293,8 +293,8 @@ impl Workspace {
             || self.comparison_progress().is_some()
             || self.is_generating()
             || self.is_analysing()
-            || self.is_painting()
             || self.collecting().is_some()
+            || self.is_painting()
     }
 
     /// Folders in use.
@@ -308,7 +308,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a painting; a collection.
+    /// imported; what the comparison still lacks; analyses; a collection; a painting.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -321,8 +321,8 @@ impl Workspace {
         self.cancel_exports();
         self.hold_comparison();
         self.cancel_analyses();
-        self.discard_painting();
         self.cancel_collecting();
+        self.discard_painting();
     }
 
     /// The model in use.

@@ -122,7 +122,8 @@ impl Workspace {
             PaintTarget::Picture { subject, offset } => {
                 let source = self.subject(subject).and_then(|subject| subject.crop.as_ref());
                 let source = source.ok_or_else(|| {
-                    let text = "the other picture is not ready: wait until it is encoded, or choose another one";
+                    let text =
+                        "the other picture is not ready: wait until it is encoded, or choose another one";
                     DocumentError::Mismatch(text.to_owned())
                 })?;
                 Ok(moved_patch(source, mask, offset))

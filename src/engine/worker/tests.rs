@@ -41,9 +41,9 @@ enum Seen {
     Decode(String, f32),
     /// Mark of the tokens.
     Analyse(AnalysisKind, f32),
+    Work,
     /// Mark of the tokens.
     Paint(f32),
-    Work,
     /// A step is through, not cancelled.
     Stepped,
 }
@@ -117,12 +117,12 @@ impl Backend for ScriptedModel {
         self.script.play(call, control)?;
         Ok(Analysed::Spectra(Vec::new()))
     }
+    fn work(&self, _: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
+        self.script.play(Seen::Work, control)
+    }
     fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
         self.script.play(Seen::Paint(run.mark()), control)?;
         Ok(run.made_up())
-    }
-    fn work(&self, _: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
-        self.script.play(Seen::Work, control)
     }
 }
 

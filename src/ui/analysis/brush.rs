@@ -139,7 +139,10 @@ impl BrushPad {
     /// The brush as the viewer shows it; fainter where something else lies over the picture too.
     pub(super) fn for_viewer(&mut self, ui: &Ui, is_faint: bool) -> ViewerBrush {
         let is_dark = ui.visuals().dark_mode;
-        let is_kept = self.texture.as_ref().is_some_and(|(made_for, _)| *made_for == is_dark);
+        let is_kept = self
+            .texture
+            .as_ref()
+            .is_some_and(|(made_for, _)| *made_for == is_dark);
         if !is_kept {
             let ink = theme::palette(ui.visuals()).accent;
             self.texture = self

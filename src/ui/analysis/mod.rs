@@ -270,11 +270,11 @@ impl AnalysisView {
         now: &Situation,
         commands: &mut Vec<Command>,
     ) {
+        self.hand.begin(ui, workspace);
         let is_escape = |ui: &Ui| ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
         if workspace.is_painting() && !egui::Popup::is_any_open(ui.ctx()) && is_escape(ui) {
             commands.push(Command::DiscardPainting);
         }
-        self.hand.begin(ui, workspace);
         Panel::right("analysed picture")
             .default_size(352.0)
             .size_range(240.0..=640.0)
@@ -287,17 +287,17 @@ impl AnalysisView {
                     ui.label(theme::muted(why_no_tokens(workspace)));
                     return;
                 }
-                Some(Command::PaintRegion) => self.brush.ui(ui, now, commands),
+                Some(_) if self.section == Section::Paint => {}
                 Some(measure) => {
-                    if self.section.has_brush() {
-                        self.brush.ui(ui, now, commands);
-                    }
                     let row = bar::Bar {
                         section: self.section,
                         measure,
                     };
                     row.ui(ui, workspace, &mut self.ablation, now, commands);
                 }
+            }
+            if self.section.has_brush() {
+                self.brush.ui(ui, now, commands);
             }
             ui.separator();
             if self.section.has_brush() && self.brush.drawn().is_none() {

@@ -184,17 +184,16 @@ impl PaintForm {
             .accessible_name("picture to take it from");
         let side = workspace.model().map_or(0, |model| model.args.image_size);
         let range = i32::try_from(side).unwrap_or(i32::MAX);
-        for (offset, prefix, name) in [
-            (0, "right ", "pixels to the right"),
-            (1, "down ", "pixels down"),
-        ] {
+        for (offset, prefix, name) in [(0, "right ", "pixels to the right"), (1, "down ", "pixels down")] {
             if let Some(offset) = self.offset.get_mut(offset) {
                 let value = DragValue::new(offset)
                     .range(-range..=range)
                     .prefix(prefix)
                     .suffix(" px");
                 ui.add(value)
-                    .on_hover_text("Where in the other picture the patch is taken from, beside the region's own place.")
+                    .on_hover_text(
+                        "Where in the other picture the patch is taken from, beside the region's own place.",
+                    )
                     .accessible_name(name);
             }
         }
@@ -239,17 +238,29 @@ impl PaintForm {
                     ui.add(steps).accessible_name("steps of the search");
                     ui.end_row();
                     let weights = [
-                        ("first step", &mut self.settings.rate, 0.001..=2.0, terms::PAINT_RATE),
-                        ("hold the rest", &mut self.settings.hold, 0.0..=100.0, terms::PAINT_HOLD),
-                        ("near the mixtures", &mut self.penalty, 0.0..=10.0, terms::PAINT_HULL),
+                        (
+                            "first step",
+                            &mut self.settings.rate,
+                            0.001..=2.0,
+                            terms::PAINT_RATE,
+                        ),
+                        (
+                            "hold the rest",
+                            &mut self.settings.hold,
+                            0.0..=100.0,
+                            terms::PAINT_HOLD,
+                        ),
+                        (
+                            "near the mixtures",
+                            &mut self.penalty,
+                            0.0..=10.0,
+                            terms::PAINT_HULL,
+                        ),
                     ];
                     for (name, value, range, term) in weights {
                         glossary::named_term_label(ui, name, term);
                         let speed = (0.02 * *value).max(0.0005);
-                        let value = DragValue::new(value)
-                            .range(range)
-                            .speed(speed)
-                            .max_decimals(4);
+                        let value = DragValue::new(value).range(range).speed(speed).max_decimals(4);
                         ui.add(value).accessible_name(name);
                         ui.end_row();
                     }
@@ -280,7 +291,10 @@ fn progress_ui(ui: &mut Ui, step: &PaintStep, is_running: bool) {
 fn errors_ui(ui: &mut Ui, first: &PaintFigures, now: &PaintFigures) {
     let [region, rest] = plots::painting_curves();
     let fallen = format!("{:.1} from {:.1} of 255", now.region, first.region);
-    glossary::explain(fact::ui(ui, Some(region.1), region.0, &fallen), terms::PAINT_ERROR);
+    glossary::explain(
+        fact::ui(ui, Some(region.1), region.0, &fallen),
+        terms::PAINT_ERROR,
+    );
     let risen = format!("{:.1} of 255", now.rest);
     glossary::explain(fact::ui(ui, Some(rest.1), rest.0, &risen), terms::PAINT_ERROR);
 }

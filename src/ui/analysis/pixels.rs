@@ -128,11 +128,19 @@ fn paint_row(
     let palette = theme::palette(ui.visuals());
     let painter = ui.painter();
     if is_selected || is_hovered {
-        let ground = if is_selected { palette.accent_soft } else { palette.raised };
+        let ground = if is_selected {
+            palette.accent_soft
+        } else {
+            palette.raised
+        };
         painter.rect_filled(rect, 2, ground);
     }
     let font = TextStyle::Small.resolve(ui.style());
-    let ink = if is_selected { palette.on_accent_soft } else { palette.text };
+    let ink = if is_selected {
+        palette.on_accent_soft
+    } else {
+        palette.text
+    };
     let y = rect.center().y;
     painter.text(
         pos2(rect.left() + NUMBER, y),

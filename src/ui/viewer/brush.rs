@@ -44,10 +44,7 @@ impl Viewer {
         };
         let is_down = response.is_pointer_button_down_on() && ui.input(|input| input.pointer.primary_down());
         let is_pressed = is_down || response.clicked_by(PointerButton::Primary);
-        let mut pressed = response
-            .interact_pointer_pos()
-            .filter(|_| is_pressed)
-            .map(pixel);
+        let mut pressed = response.interact_pointer_pos().filter(|_| is_pressed).map(pixel);
         if response.has_focus() {
             let step = arrows(ui, response) * brush.radius / cell.picture;
             let at = self.brush_at + step;
