@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "window/analysing.rs"]
 mod analysing;
+#[path = "window/brushing.rs"]
+mod brushing;
 #[path = "window/collected.rs"]
 mod collected;
 #[path = "window/comparing.rs"]

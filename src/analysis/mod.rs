@@ -2,6 +2,7 @@
 
 mod agreement;
 mod atlas;
+mod channels;
 mod components;
 mod difference;
 mod draw;
@@ -26,6 +27,7 @@ pub type Watch<'a> = &'a (dyn Fn(f32) -> bool + Sync);
 
 pub use agreement::{Agreement, TokenAgreement, agreement, rank_correlation};
 pub use atlas::CodewordAtlas;
+pub use channels::ChannelChanges;
 pub use components::{Components, principal_components};
 pub use difference::{category_colours, difference_map, heat_colours, signed_difference};
 pub(crate) use draw::{mixed_order, shuffled};

@@ -19,6 +19,7 @@ mod labelled;
 mod latents;
 mod model_report;
 mod models;
+mod paint_target;
 mod probing;
 mod recipe;
 mod report;
@@ -73,8 +74,8 @@ pub use tokens::{
     TokenFile, TokenFileError, holds_inputs, is_tensor_file, read_inputs, read_tokens, tokens_from_bytes,
 };
 pub use workspace::{
-    CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState, ComparisonFile,
-    DEFAULT_MOST_COLLECTED, DEFAULT_MOST_MAPPED, DirectionFigures, DirectionOrder, Finding, FoundDirections,
-    GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice, NoticeKind, Preview,
-    ReportProgress, Workspace,
+    BrushRanking, CollectingProgress, CollectionOrder, CollectionSource, ComparedModel, ComparedState,
+    ComparisonFile, DEFAULT_MOST_COLLECTED, DEFAULT_MOST_MAPPED, DirectionFigures, DirectionOrder, Finding,
+    FoundDirections, GenerateOrder, GenerateStart, GenerationProgress, Import, MOST_COMPARED, Notice,
+    NoticeKind, PaintOrder, PaintTarget, Preview, ReportProgress, Workspace,
 };

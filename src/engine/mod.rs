@@ -17,6 +17,7 @@ mod jacobian;
 mod jobs;
 mod memory;
 mod paint;
+mod painting;
 mod panics;
 mod perform;
 mod prefetch;
@@ -30,7 +31,7 @@ mod threads;
 mod work;
 mod worker;
 
-pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, InfluenceFound, SweptPicture};
+pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, BrushFound, InfluenceFound, SweptPicture};
 pub use aside::{Aside, AsideControl, AsideNews, Wake};
 pub use compare::{ReconstructJob, Reconstructed};
 pub use control::{Control, NoControl, Part};
@@ -43,7 +44,8 @@ pub use generator_runner::{
 pub use influence::Ablation;
 pub use jobs::Jobs;
 pub use memory::default_memory_limit;
-pub use paint::{NearHull, PaintFigures, PaintJob, PaintTokens, Painting};
+pub use paint::{NearHull, PaintFigures, PaintJob, PaintSettings, PaintTokens, Painting};
+pub use painting::{PaintBest, PaintStep};
 pub(crate) use panics::contained;
 pub use protocol::{
     DecodeJob, Decoded, Encoded, EngineStatus, Event, PrefetchJob, Prefetched, Request, Stamp, SubjectId,

@@ -2,9 +2,10 @@
 
 use super::control::Part;
 use super::edit_cache::EditCache;
+use super::painting::PaintRun;
 use super::protocol::{DecodeJob, Decoded, Encoded};
 use super::runner::milliseconds;
-use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, Runner, Work, WorkTurn};
+use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, PaintStep, Runner, Work, WorkTurn};
 use crate::analysis;
 use crate::latent::{LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
@@ -22,6 +23,7 @@ pub(super) trait Backend: Send + Sync {
     }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError>;
     fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError>;
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError>;
 }
 
 impl Backend for Runner {
@@ -42,6 +44,9 @@ impl Backend for Runner {
     }
     fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
         work.turn(self, control)
+    }
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
+        run.turn(self, control)
     }
 }
 

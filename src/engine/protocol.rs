@@ -2,7 +2,7 @@
 
 use super::{
     AnalyseJob, Analysed, AnalysisKind, Eviction, GenerateJob, GeneratedPicture, GenerationStep,
-    GeneratorInfo, ModelInfo, ReconstructJob, Reconstructed, WorkJob, WorkKind,
+    GeneratorInfo, ModelInfo, PaintJob, PaintStep, ReconstructJob, Reconstructed, WorkJob, WorkKind,
 };
 use crate::analysis::PictureMetrics;
 use crate::latent::{Edit, LatentState};
@@ -79,6 +79,8 @@ pub enum Request {
     /// Works on something turn by turn with the model in use. A newer one of its kind replaces it. Goes after analyses:
     /// between turns whatever waits comes first, and a turn that is interrupted is begun anew.
     Work(WorkJob),
+    /// Paints with the model in use, after everything but works and generations and between its steps. A newer one replaces it.
+    Paint(Arc<PaintJob>),
     /// Opens a generator; a newer one replaces it. The old one stays until then, and is then what generations use no more.
     OpenGenerator(ModelFiles),
     /// Generates pictures with the open generator, after everything else and between its steps. A newer one replaces it.
@@ -99,6 +101,7 @@ impl Request {
             Self::Prefetch(_) => Task::Prefetch,
             Self::Analyse(job) => Task::Analyse(job.analysis.kind()),
             Self::Work(job) => Task::Work(job.kind()),
+            Self::Paint(_) => Task::Paint,
             Self::OpenGenerator(files) => Task::OpenGenerator(files.name.clone()),
             Self::Generate(_) => Task::Generate,
         }
@@ -171,6 +174,8 @@ pub enum Task {
     Analyse(AnalysisKind),
     /// Working on something turn by turn.
     Work(WorkKind),
+    /// Painting.
+    Paint,
     /// Opening the generator of that name.
     OpenGenerator(String),
     /// Generating pictures.
@@ -233,6 +238,13 @@ pub enum Event {
         stamp: Stamp,
         /// Of the work.
         kind: WorkKind,
+    },
+    /// A step of a painting is made, or with the last one all of it. Only the newest that was not taken yet is kept.
+    Painted {
+        /// Of the request.
+        stamp: Stamp,
+        /// How far it is.
+        step: Arc<PaintStep>,
     },
     /// A model that was kept loaded is no longer; nothing that was asked for is lost by it.
     ModelLeft(Eviction),

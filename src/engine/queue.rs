@@ -95,6 +95,8 @@ pub(super) struct Queue {
     /// At most one a kind, in order of submission.
     works: VecDeque<Ticket>,
     open_generator: Option<Ticket>,
+    /// Goes on whenever nothing but a work or a generation waits.
+    painting: Option<Ticket>,
     /// Goes on whenever nothing else waits.
     generation: Option<Ticket>,
     running: Option<Running>,
@@ -130,6 +132,7 @@ impl Queue {
             }
             Request::Analyse(job) => self.submit_analysis(job.analysis.kind(), ticket),
             Request::Work(job) => self.submit_work(job.kind(), ticket),
+            Request::Paint(_) => self.submit_painting(ticket),
             Request::OpenGenerator(_) => self.submit_open_generator(ticket),
             Request::Generate(_) => self.submit_generation(ticket),
         }
@@ -170,10 +173,7 @@ impl Queue {
         if reconstructs(self.running_request(), view) {
             self.interrupt(Interruption::Replaced);
         }
-        if matches!(
-            self.running_request(),
-            Some(Request::Generate(_) | Request::Work(_))
-        ) {
+        if self.is_stepping() {
             self.interrupt(Interruption::Parked);
         }
         replace_or_push(&mut self.reconstructions, ticket, |waiting| {
@@ -185,10 +185,7 @@ impl Queue {
         if analyses(self.running_request(), kind) {
             self.interrupt(Interruption::Replaced);
         }
-        if matches!(
-            self.running_request(),
-            Some(Request::Generate(_) | Request::Work(_))
-        ) {
+        if self.is_stepping() {
             self.interrupt(Interruption::Parked);
         }
         replace_or_push(&mut self.analyses, ticket, |waiting| {
@@ -223,16 +220,41 @@ impl Queue {
         }
     }
 
+    fn submit_painting(&mut self, ticket: Ticket) {
+        if let Some(older) = self.painting.replace(ticket) {
+            self.events.push_back(cancelled(&older));
+        }
+        if matches!(self.running_request(), Some(Request::Paint(_))) {
+            self.interrupt(Interruption::Cancelled);
+        } else if self.is_generating() {
+            self.interrupt(Interruption::Parked);
+        }
+    }
+
     fn is_generating(&self) -> bool {
         matches!(self.running_request(), Some(Request::Generate(_)))
     }
 
-    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a work and
-    /// a generation step back between two blocks and go on after it.
+    /// Whether what runs is one step of many, behind all else.
+    fn is_stepping(&self) -> bool {
+        matches!(
+            self.running_request(),
+            Some(Request::Work(_) | Request::Paint(_) | Request::Generate(_))
+        )
+    }
+
+    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a
+    /// turn of a work, a painting's step and a generation's step back between two blocks and go on after it.
     fn interrupt_late_work(&mut self) {
         if matches!(
             self.running_request(),
-            Some(Request::Reconstruct { .. } | Request::Analyse(_) | Request::Work(_) | Request::Generate(_))
+            Some(
+                Request::Reconstruct { .. }
+                    | Request::Analyse(_)
+                    | Request::Work(_)
+                    | Request::Paint(_)
+                    | Request::Generate(_)
+            )
         ) {
             self.interrupt(Interruption::Parked);
         }
@@ -254,6 +276,15 @@ impl Queue {
         {
             self.events.push_back(cancelled(&ticket));
         }
+    }
+
+    /// Cancels the painting.
+    pub(super) fn cancel_painting(&mut self) {
+        if matches!(self.running_request(), Some(Request::Paint(_))) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        let waiting = self.painting.take();
+        self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
     }
 
     fn running_request(&self) -> Option<&Request> {
@@ -325,12 +356,13 @@ impl Queue {
         self.analyses.clear();
         self.works.clear();
         self.open_generator = None;
+        self.painting = None;
         self.generation = None;
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
-    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the oldest
-    /// work, else the generation.
+    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the
+    /// painting, else the oldest work, else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
@@ -341,6 +373,7 @@ impl Queue {
             .or_else(|| self.prefetch.take())
             .or_else(|| self.reconstructions.pop_front())
             .or_else(|| self.analyses.pop_front())
+            .or_else(|| self.painting.take())
             .or_else(|| self.works.pop_front())
             .or_else(|| self.generation.take())?;
         let signals = Arc::new(Signals::new());
@@ -419,6 +452,9 @@ impl Queue {
                 let kind = job.kind();
                 self.park_work(kind, ticket);
             }
+            Request::Paint(_) => {
+                self.painting.get_or_insert(ticket);
+            }
             Request::Generate(_) => {
                 self.generation.get_or_insert(ticket);
             }
@@ -434,9 +470,8 @@ impl Queue {
 
     /// Of steps that nobody has taken yet only the newest is told.
     fn push_progress(&mut self, event: Event) {
-        if let Event::GenerationStep { stamp, .. } = &event {
-            let is_older = |waiting: &Event| matches!(waiting, Event::GenerationStep { stamp: older, .. } if older == stamp);
-            self.events.retain(|waiting| !is_older(waiting));
+        if let Some(stamp) = stepped(&event) {
+            self.events.retain(|waiting| stepped(waiting) != Some(stamp));
         }
         self.events.push_back(event);
     }
@@ -461,6 +496,11 @@ impl Queue {
             *waiting = kept;
             self.events.extend(void.iter().map(cancelled));
         }
+        self.events.extend(
+            self.painting
+                .take_if(|ticket| ticket.stamp < load)
+                .map(|void| cancelled(&void)),
+        );
         self.drop_generation_before(load);
     }
 
@@ -495,7 +535,13 @@ impl Queue {
     }
 
     fn waiting(&self) -> usize {
-        let single = [&self.load, &self.prefetch, &self.open_generator, &self.generation];
+        let single = [
+            &self.load,
+            &self.prefetch,
+            &self.open_generator,
+            &self.painting,
+            &self.generation,
+        ];
         single.into_iter().flatten().count()
             + self.decodes.len()
             + self.encodes.len()
@@ -520,6 +566,14 @@ fn cancelled(ticket: &Ticket) -> Event {
     Event::Cancelled {
         stamp: ticket.stamp,
         task: ticket.request.task(),
+    }
+}
+
+/// The request whose step an event tells.
+fn stepped(event: &Event) -> Option<Stamp> {
+    match event {
+        Event::GenerationStep { stamp, .. } | Event::Painted { stamp, .. } => Some(*stamp),
+        _ => None,
     }
 }
 

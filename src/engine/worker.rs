@@ -2,6 +2,7 @@ use super::compare::{self, LOAD_SHARE, ReconstructJob, Reconstructed};
 use super::control::Part;
 use super::edit_cache::EditCache;
 use super::generate::{Generation, Turn};
+use super::painting::PaintRun;
 use super::perform::{self, Backend};
 use super::prefetch::Prefetching;
 use super::protocol::{EngineStatus, Event, PrefetchJob, Request, Stamp};
@@ -9,8 +10,8 @@ use super::queue::{Outcome, Queue, Signals, Ticket};
 use super::shelf::{Eviction, Shelf, ShelfKey};
 use super::work::WorkControl;
 use super::{
-    Control, EngineError, GenerateJob, GeneratorRunner, RunOptions, Runner, WorkJob, WorkKind, WorkTurn,
-    default_memory_limit, panics,
+    Control, EngineError, GenerateJob, GeneratorRunner, PaintJob, RunOptions, Runner, WorkJob, WorkKind,
+    WorkTurn, default_memory_limit, panics,
 };
 use crate::tokenizer::ModelFiles;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -82,6 +83,7 @@ impl Engine {
             shelf: Shelf::default(),
             options,
             generator: None,
+            painting: None,
             generation: None,
             cache: EditCache::default(),
             prefetching: Prefetching::default(),
@@ -194,6 +196,11 @@ impl Engine {
         self.give_up(Queue::cancel_generation);
     }
 
+    /// Cancels the painting, which gives [`Event::Cancelled`].
+    pub fn cancel_painting(&self) {
+        self.give_up(Queue::cancel_painting);
+    }
+
     /// What runs and what waits.
     pub fn status(&self) -> EngineStatus {
         self.shared.lock().queue.status()
@@ -282,6 +289,8 @@ struct Worker {
     /// Where and how a generator runs.
     options: RunOptions,
     generator: Option<GeneratorRunner>,
+    /// The painting under way, put aside between its steps.
+    painting: Option<PaintRun>,
     /// The generation under way, put aside between its steps.
     generation: Option<Generation>,
 }
@@ -345,6 +354,10 @@ impl Worker {
                 }
                 Request::Work(job) => {
                     let outcome = self.work(stamp, &job, &control);
+                    shared.finish(outcome);
+                }
+                Request::Paint(job) => {
+                    let outcome = self.paint(stamp, job, &control);
                     shared.finish(outcome);
                 }
                 Request::OpenGenerator(files) => self.open_generator(&files, &control),
@@ -412,6 +425,32 @@ impl Worker {
             }
             Err(error) => Outcome::from(Err(error)),
         }
+    }
+
+    /// One turn of a painting: a step.
+    fn paint(&mut self, stamp: Stamp, job: Arc<PaintJob>, control: &dyn Control) -> Outcome {
+        let mut run = match self.painting.take() {
+            Some(run) if run.stamp() == stamp => run,
+            _ => PaintRun::new(stamp, job),
+        };
+        let step = match self.with_model("painting", |model, _| model.paint(&mut run, control)) {
+            Ok(step) => step,
+            Err(error) => {
+                // Stepped back for something else, or given up: only the queue knows.
+                self.painting = matches!(error, EngineError::Cancelled).then_some(run);
+                return Outcome::from(Err(error));
+            }
+        };
+        let is_last = step.is_last;
+        let event = Event::Painted {
+            stamp,
+            step: Arc::new(step),
+        };
+        if is_last {
+            return Outcome::Done(event);
+        }
+        self.painting = Some(run);
+        Outcome::Progressed(event)
     }
 
     /// One turn of a generation: a step, or a finished picture.
@@ -568,6 +607,7 @@ impl<'a> TaskControl<'a> {
             | Request::Reconstruct { .. }
             | Request::Analyse(_)
             | Request::Work(_)
+            | Request::Paint(_)
             | Request::Generate(_) => UNTOLD,
         };
         Self {

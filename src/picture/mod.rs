@@ -2,6 +2,7 @@
 //! pictures with their recipe inside. No model, no window.
 
 mod blend;
+mod brush;
 mod error;
 mod export;
 mod fit;
@@ -14,6 +15,7 @@ mod rgba8;
 mod text;
 
 pub use blend::blend;
+pub use brush::Brush;
 pub use error::PictureError;
 pub use export::{to_apng, to_gif, to_jpeg, to_png};
 pub use fit::{Fit, fit, scaled_crop, shrink_to_shorter_side, thumbnail};

@@ -75,6 +75,11 @@ impl SoftscopeApp {
             Command::ExtendToPrevious => self.walk(-1, true),
             Command::RemovePicture => self.remove_picture(),
             Command::RestorePicture => self.restore_picture(),
+            Command::UndoStroke
+            | Command::InvertMask
+            | Command::ClearMask
+            | Command::EnlargeBrush
+            | Command::ReduceBrush => self.state.analysis.change_brush(command),
 
             Command::ShowExplore => self.state.tab = Tab::Explore,
             Command::ShowCompare => self.state.tab = Tab::Compare,
@@ -146,6 +151,14 @@ impl SoftscopeApp {
                 self.ask(ctx, Question::CollectionFolder);
             }
             Command::CollectLibrary => self.collect(CollectionSource::Library),
+            Command::RankUnderBrush => self.measure(Section::Pixels),
+            Command::PaintRegion => {
+                self.state.tab = Tab::Analysis;
+                let selection = &self.state.selection;
+                self.state.analysis.start_painting(&mut self.workspace, selection);
+            }
+            Command::StopPainting => self.workspace.stop_painting(),
+            Command::DiscardPainting => drop(self.workspace.discard_painting()),
             Command::CollectAgain => {
                 self.show_collection();
                 self.workspace.collect_again();
@@ -253,6 +266,7 @@ impl SoftscopeApp {
             ExportKind::Recipe => "recipe.json",
             ExportKind::Tokens => "tokens.safetensors",
             ExportKind::Findings(FindingsPart::Influence) => "influence",
+            ExportKind::Findings(FindingsPart::Pixels) => "pixels",
             ExportKind::Findings(FindingsPart::Structure) => "structure",
             ExportKind::Findings(FindingsPart::Sweep) => "sweep",
             ExportKind::Findings(FindingsPart::Codewords) => "codewords",

@@ -232,6 +232,9 @@ impl SoftscopeApp {
     pub(super) fn situation(&self) -> Situation {
         let active = self.workspace.active();
         let status = self.workspace.engine_status();
+        let is_painting = self.workspace.is_painting();
+        let is_analysis = self.state.tab == Tab::Analysis;
+        let [has_brush, has_mask, has_strokes] = self.state.analysis.brush_facts();
         Situation {
             has_picture: active.is_some(),
             picture_count: self.workspace.subjects().len(),
@@ -251,7 +254,12 @@ impl SoftscopeApp {
                 .is_some_and(|part| self.workspace.has_findings(part)),
             selected_count: self.state.selection.tokens().len(),
             has_interpolation: self.token_count() > 0 && self.other_picture().is_some(),
-            has_preview: active.is_some_and(|subject| subject.history.pending().is_some()),
+            has_preview: active.is_some_and(|subject| subject.history.pending().is_some())
+                || (is_painting && is_analysis),
+            has_brush: has_brush && is_analysis,
+            has_mask,
+            has_strokes: has_strokes && is_analysis,
+            is_painting,
             has_removed: self.state.removed_count > 0,
             has_autosave: self.state.has_autosave,
             has_mixtures: self.token_count() > 0
@@ -281,6 +289,7 @@ impl SoftscopeApp {
                 status.running,
                 Some(Task::LoadModel(_) | Task::Encode(_) | Task::Reconstruct { .. })
             ) || self.workspace.waiting_analyses().next().is_some()
+                || is_painting
                 || self.workspace.generation().is_some()
                 || self.workspace.opening_generator().is_some()
                 || self.workspace.export_progress().is_some()
@@ -383,6 +392,7 @@ impl SoftscopeApp {
         self.take_gifts(&ctx);
         let now = self.situation();
         let mut commands = self.keys(&ctx, &now);
+        let was_previewing = self.workspace.preview().is_some();
         Panel::top("menu bar").show(ui, |ui| {
             menu::menu_bar_ui(ui, &self.workspace, &mut self.settings, &now, &mut commands);
         });
@@ -398,8 +408,13 @@ impl SoftscopeApp {
             Tab::Train => self.train_ui(ui, &now, &mut commands),
             Tab::Models => self.models_ui(ui, &mut commands),
         };
-        self.state.analysis.end(&mut self.workspace);
+        let is_analysis = self.state.tab == Tab::Analysis;
+        self.state.analysis.end(&mut self.workspace, is_analysis);
         self.workspace.end_look();
+        if self.workspace.preview().is_some() != was_previewing {
+            // The status bar was drawn before the hand moved.
+            ctx.request_repaint();
+        }
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);

@@ -72,6 +72,10 @@ enum Need {
     Mixtures,
     Loaded,
     LoadedPicture,
+    Brush,
+    Mask,
+    Strokes,
+    Painting,
     Collected,
     Collectable,
     Reportable,
@@ -128,6 +132,16 @@ impl Need {
             Self::Loaded | Self::LoadedPicture if !now.has_model => (false, "Open a model first."),
             Self::Loaded => (true, ""),
             Self::LoadedPicture => (now.has_picture, "Open a picture first."),
+            Self::Brush => (
+                now.has_brush,
+                "Open Pixels to tokens or Paint in the view Analysis first.",
+            ),
+            Self::Mask => (
+                now.has_mask,
+                "Draw over a part of the picture first, in the view Analysis.",
+            ),
+            Self::Strokes => (now.has_strokes, "Nothing was drawn in the view Analysis."),
+            Self::Painting => (now.is_painting, "Nothing is being painted."),
             Self::Collectable if !now.has_model => (false, "Open a model first."),
             Self::Collectable => (now.can_collect_again, "Nothing has been collected yet."),
             Self::Reportable if !now.has_model => (false, "Open a model first."),
@@ -185,8 +199,16 @@ pub struct Situation {
     pub has_findings: bool,
     /// A second picture to interpolate to is known.
     pub has_interpolation: bool,
-    /// An edit is under the hand and not yet a step.
+    /// An edit is under the hand, or being painted on show, and not yet a step.
     pub has_preview: bool,
+    /// What is on show has a brush.
+    pub has_brush: bool,
+    /// Pixels are drawn.
+    pub has_mask: bool,
+    /// A stroke of the brush on show can be taken back.
+    pub has_strokes: bool,
+    /// A painting is under way.
+    pub is_painting: bool,
     /// A removed picture can be brought back.
     pub has_removed: bool,
     /// The last run ended without being saved, and has not been brought back.
@@ -201,7 +223,7 @@ pub struct Situation {
     pub is_training: bool,
     /// The run in the view Train has written a model.
     pub has_trained: bool,
-    /// A model load, an encode, a comparison, an analysis or a generation is running or waiting.
+    /// A model load, an encode, a comparison, an analysis, a painting or a generation is running or waiting.
     pub is_cancellable: bool,
     /// The view on show.
     pub tab: Tab,
@@ -298,6 +320,11 @@ commands! {
     ExtendToPrevious: Edit, Encoded, "Extend to previous token", "Stretches the selection by one token to the left.", [shift(Key::ArrowLeft)];
     RemovePicture: Edit, Picture, "Remove picture", "Takes this picture out of the library; its file stays. Can be brought back with its edits.", [plain(Key::Delete)];
     RestorePicture: Edit, Removed, "Bring back removed picture", "Puts the picture that was removed last back into the library, with its edits.", [ctrl_shift(Key::T)];
+    UndoStroke: Edit, Strokes, "Take back stroke", "Takes back the last stroke of the brush in the view Analysis.", [];
+    InvertMask: Edit, Brush, "Invert brush mask", "Takes the pixels that are not drawn in place of those that are; all of them where none are.", [];
+    ClearMask: Edit, Mask, "Clear brush mask", "Takes away all that was drawn over the picture in the view Analysis.", [];
+    EnlargeBrush: Edit, Brush, "Larger brush", "Makes the brush of the view Analysis larger.", [plain(Key::CloseBracket)];
+    ReduceBrush: Edit, Brush, "Smaller brush", "Makes the brush of the view Analysis smaller.", [plain(Key::OpenBracket)];
 
     ShowExplore: View, Nothing, "Explore", "Pictures, tokens and edits.", [ctrl(Key::F1)];
     ShowCompare: View, Nothing, "Compare", "One picture through up to four models, side by side, with their figures.", [ctrl(Key::F4)];
@@ -332,6 +359,10 @@ commands! {
     SweepSharpness: Model, Mixtures, "Sweep tau from soft to hard", "Decodes the picture with all mixtures at one temperature after the other, down to one codeword each.", [];
     CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
     CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
+    RankUnderBrush: Model, Encoded, "Rank tokens under the brush", "Measures what each token does to the pixels drawn over in the view Analysis, by ablation and by the gradient.", [];
+    PaintRegion: Model, Encoded, "Paint region", "Searches tokens that make what is drawn over in the view Analysis look as wanted while the rest stays. One edit, which can be undone.", [ctrl_shift(Key::B)];
+    StopPainting: Model, Painting, "Stop painting", "Ends the painting under way and keeps the best tokens so far, as an edit that can be undone.", [];
+    DiscardPainting: Model, Painting, "Discard painting", "Ends the painting under way and keeps nothing of it. Esc in the view Analysis does the same.", [];
     CollectAgain: Model, Collectable, "Collect again", "Encodes the pictures that were collected last anew, such as with another model.", [];
     MapTokens: Model, Collected, "Map collected tokens", "Lays the tokens of the collected pictures out in the plane, before and after the quantiser: by principal components, then by t-SNE.", [];
     ProbeTokens: Model, Collected, "Probe collected tokens", "Measures how well the labels of the collected pictures can be read off their tokens by a line, all tokens together and each alone.", [];
@@ -346,7 +377,7 @@ commands! {
     OpenTrainingFolder: Model, Trained, "Open folder of the run", "Shows model, log and sheets in the system's file manager.", [];
     TogglePreviews: Model, Nothing, "Previews while dragging", "With a model slower than a frame, decodes positions of the number under the pointer ahead, and shows blends of them until the exact picture is there.", [];
     ToggleEncodeAhead: Model, Nothing, "Encode ahead", "Encodes the pictures of the library while nothing else is to do, the next one first.", [];
-    CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models, measuring tokens or generating.", [ctrl(Key::Period)];
+    CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models, measuring tokens, painting or generating.", [ctrl(Key::Period)];
 
     CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];
     Shortcuts: Help, Nothing, "Keyboard shortcuts", "Lists every key.", [plain(Key::F1)];
@@ -468,6 +499,10 @@ mod tests {
             has_removed: true,
             has_autosave: true,
             has_mixtures: true,
+            has_brush: true,
+            has_mask: true,
+            has_strokes: true,
+            is_painting: true,
             can_generate: true,
             can_train: true,
             has_trained: true,

@@ -218,6 +218,7 @@ fn task_name(workspace: &Workspace, task: &Task) -> Option<String> {
         Task::Reconstruct { model, .. } => Some(format!("comparing with {model}")),
         Task::Analyse(kind) => Some(format!("measuring {}", kind.name())),
         Task::Work(kind) => Some(format!("making {}", kind.name())),
+        Task::Paint => Some("painting".to_owned()),
         Task::OpenGenerator(name) => Some(format!("opening the generator {name}")),
         Task::Generate => workspace
             .generation()

@@ -151,7 +151,8 @@ fn a_direction_is_found_judged_saved_and_turned() {
     click(&mut window, "Save direction");
     settle(&mut window);
     assert!(data.path().join("directions/light.json").is_file());
-    window.get_by_label_contains("area 1.00, 100 % right");
+    let stated = window.get_all_by_label_contains("separates area 1.00, 100 % right");
+    assert_eq!(stated.count(), 2, "of what was found, and beside the slider");
 
     let before = edited_bytes(&window);
     let label = "move along light";

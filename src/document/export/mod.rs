@@ -85,6 +85,8 @@ pub enum Export {
 pub enum FindingsPart {
     /// What each token does to the picture: `softscope attribute --by both`.
     Influence,
+    /// The same with its figures under the brush: `softscope attribute --by both --mask`.
+    Pixels,
     /// How the picture is made up of its tokens: `softscope structure`.
     Structure,
     /// The picture from soft to hard: `sweep.png` and `sweep.csv` of `softscope atlas`.
@@ -104,6 +106,7 @@ impl FindingsPart {
     pub fn kinds(self) -> &'static [AnalysisKind] {
         match self {
             Self::Influence => &[AnalysisKind::Influence],
+            Self::Pixels => &[AnalysisKind::Influence, AnalysisKind::Brush],
             Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
             Self::Sweep => &[AnalysisKind::Sweep],
             Self::Codewords | Self::Directions | Self::Map | Self::Probes => &[],

@@ -2,15 +2,13 @@
 
 use crate::analysis::{Agreement, Components, InfluenceMaps, Interactions, MetricsSummary, OrderCurves};
 use crate::document::{Atlas, FoundProbes, ProbeReport, TokenMap, model_side};
-use crate::engine::{Control, EngineError, NearHull, PaintFigures, PaintJob, PaintTokens, Runner};
+use crate::engine::{Control, EngineError, PaintFigures, PaintJob, PaintSettings, PaintTokens, Runner};
 use crate::latent::LatentState;
 use crate::picture::{Mask, Planar, Rgb8};
 use std::path::PathBuf;
 
 /// Principal components shown.
 pub(super) const COMPONENTS: usize = 16;
-/// Steps of the example of painting.
-const PAINT_STEPS: usize = 30;
 
 /// One model on one folder.
 pub(super) struct Measured {
@@ -148,10 +146,7 @@ impl Painted {
             target: Planar::from_rgb8(&target),
             mask,
             tokens: PaintTokens::All,
-            near_hull: NearHull::Penalty(0.002),
-            steps: PAINT_STEPS,
-            rate: 0.15,
-            hold: 1.0,
+            settings: PaintSettings::default(),
         };
         let painting = runner.paint(job, control)?;
         let (z, after) = painting.best();

@@ -127,12 +127,19 @@ impl Workspace {
                 };
                 Analysis::Sweep(Sharpness::sweep(codebook.tau).into())
             }
+            AnalysisKind::Brush => {
+                let Some(mask) = self.brush() else {
+                    self.notice(NoticeKind::Error, NO_BRUSH);
+                    return None;
+                };
+                Analysis::Brush(Arc::clone(mask))
+            }
         };
         Some((id, shown, analysis))
     }
 
     /// The active picture and its tokens as decoded last.
-    fn analysed(&self) -> Option<(SubjectId, Analysable)> {
+    pub(super) fn analysed(&self) -> Option<(SubjectId, Analysable)> {
         let subject = self.active()?;
         let encoded = subject.encoded.as_ref()?;
         let (state, picture) = match &subject.edited {
@@ -219,6 +226,8 @@ impl Workspace {
 
 const NO_MIXTURES: &str =
     "This model's tokens are no mixtures of codewords: open a SoftVQ model to go from soft to hard.";
+
+const NO_BRUSH: &str = "Nothing lies under the brush: draw over a part of the picture first.";
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();

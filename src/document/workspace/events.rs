@@ -48,6 +48,7 @@ impl Workspace {
             Event::Prefetched { stamp, prefetched } => self.take_prefetched(stamp, &prefetched),
             Event::Analysed { stamp, analysed } => self.take_analysed(stamp, analysed),
             Event::Worked { stamp, kind } => self.take_worked(stamp, kind),
+            Event::Painted { stamp, step } => self.take_painted(stamp, step),
             Event::ModelLeft(eviction) => self.notice(NoticeKind::Warning, eviction.to_string()),
             Event::GeneratorOpened(info) => self.take_generator(info),
             Event::GenerationStep { stamp, step } => self.take_generation_step(stamp, step),
@@ -65,6 +66,8 @@ impl Workspace {
         self.forget_analyses();
         self.forget_directions();
         self.forget_collection();
+        self.forget_brush();
+        self.forget_painting();
         self.cancel_report();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {
@@ -184,6 +187,7 @@ impl Workspace {
             Task::Prefetch => self.end_prefetch(stamp, true),
             Task::Analyse(_) => self.take_analysis_failure(stamp, &message),
             Task::Work(kind) => self.take_work_failure(stamp, kind, &message),
+            Task::Paint => self.take_painting_failure(stamp, &message),
         }
     }
 
@@ -206,6 +210,7 @@ impl Workspace {
             Task::Prefetch => self.end_prefetch(stamp, false),
             Task::Analyse(_) => self.take_analysis_cancelled(stamp),
             Task::Work(kind) => self.take_work_cancelled(stamp, kind),
+            Task::Paint => self.take_painting_cancelled(stamp),
         }
     }
 

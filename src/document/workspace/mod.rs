@@ -3,6 +3,7 @@
 
 mod ahead;
 mod analysing;
+mod brushing;
 mod codewords;
 mod collecting;
 mod comparing;
@@ -13,6 +14,7 @@ mod exporting;
 mod findings;
 mod generating;
 mod importing;
+mod painting;
 mod reporting;
 mod sessions;
 mod surveying;
@@ -27,6 +29,8 @@ use ahead::Ahead;
 pub use ahead::Preview;
 use analysing::Analysing;
 pub use analysing::Finding;
+pub use brushing::BrushRanking;
+use brushing::Brushing;
 use codewords::Counting;
 use collecting::Collecting;
 pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
@@ -38,6 +42,8 @@ use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
 use importing::{FolderImport, TokenImport};
+use painting::PaintWork;
+pub use painting::{PaintOrder, PaintTarget};
 pub use reporting::ReportProgress;
 use reporting::Reporting;
 use sessions::Saving;
@@ -130,6 +136,8 @@ pub struct Workspace {
     wake: Wake,
     counting: Counting,
     directing: Directing,
+    brushing: Brushing,
+    painting: PaintWork,
     notices: Vec<Notice>,
 }
 
@@ -247,6 +255,8 @@ impl Workspace {
             counting: Counting::default(),
             directing: Directing::default(),
             collecting: Collecting::default(),
+            brushing: Brushing::default(),
+            painting: PaintWork::default(),
             surveying: Surveying::default(),
             reporting: Reporting::default(),
             wake,
@@ -299,6 +309,7 @@ impl Workspace {
             || self.is_generating()
             || self.is_analysing()
             || self.collecting().is_some()
+            || self.is_painting()
             || self.is_surveying()
             || self.reporting().is_some()
     }
@@ -314,8 +325,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a collection, its map, its probes
-    /// and a report.
+    /// imported; what the comparison still lacks; analyses; a collection, its map, its probes and a report; a painting.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -332,6 +342,7 @@ impl Workspace {
         self.cancel_mapping();
         self.cancel_probing();
         self.cancel_report();
+        self.discard_painting();
     }
 
     /// The model in use.
@@ -548,6 +559,8 @@ impl Workspace {
         self.pump_encoding();
         self.pump_exports();
         self.pump_comparison();
+        self.pump_brush();
+        self.pump_painting();
         self.pump_autosave();
     }
 }

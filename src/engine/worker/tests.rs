@@ -3,12 +3,14 @@
 
 mod analysing;
 mod generating;
+mod painting;
 mod prefetching;
 mod working;
 
 use super::*;
 use crate::engine::{
-    AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId, Work, WorkTurn,
+    AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, PaintStep, SubjectId, Task, ViewId, Work,
+    WorkTurn,
 };
 use crate::latent::{Codebook, LatentSpace, LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
@@ -40,6 +42,8 @@ enum Seen {
     /// Mark of the tokens.
     Analyse(AnalysisKind, f32),
     Work,
+    /// Mark of the tokens.
+    Paint(f32),
     /// A step is through, not cancelled.
     Stepped,
 }
@@ -115,6 +119,10 @@ impl Backend for ScriptedModel {
     }
     fn work(&self, _: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
         self.script.play(Seen::Work, control)
+    }
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
+        self.script.play(Seen::Paint(run.mark()), control)?;
+        Ok(run.made_up())
     }
 }
 

@@ -1,6 +1,8 @@
-//! What the tokens of the active picture do: to its pixels, together, and from soft to hard.
+//! What the tokens of the active picture do: to its pixels, together, and from soft to hard; and which do what pixels
+//! want.
 
 mod bar;
+mod brush;
 mod cell;
 mod codewords;
 mod collected;
@@ -9,6 +11,8 @@ mod directions;
 mod influence;
 mod map;
 mod matrix;
+mod paint;
+mod pixels;
 mod plots;
 mod probes;
 mod structure;
@@ -24,11 +28,14 @@ use super::theme;
 use super::viewer::{Layer, Viewer};
 use crate::document::{FindingsPart, Workspace};
 use crate::engine::{Ablation, AnalysisKind};
+use brush::{BrushPad, SIZE_STEP};
 use codewords::Codewords;
 use directions::Directions;
-use egui::{CentralPanel, Panel, ScrollArea, Ui};
+use egui::{CentralPanel, Key, Modifiers, Panel, ScrollArea, Ui};
 use influence::Influence;
 use map::MapSection;
+use paint::PaintForm;
+use pixels::Pixels;
 use probes::Probes;
 use std::sync::Arc;
 use structure::Structure;
@@ -40,6 +47,10 @@ pub(super) enum Section {
     /// What each token does to the picture.
     #[default]
     Influence,
+    /// Which tokens do what is under the brush.
+    Pixels,
+    /// Tokens for what is wanted under the brush.
+    Paint,
     /// How the picture is made up of its tokens.
     Structure,
     /// Mixtures from soft to hard.
@@ -55,8 +66,10 @@ pub(super) enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Influence,
+        Self::Pixels,
+        Self::Paint,
         Self::Structure,
         Self::Sweep,
         Self::Codewords,
@@ -68,6 +81,8 @@ impl Section {
     fn title(self) -> &'static str {
         match self {
             Self::Influence => "Token to pixels",
+            Self::Pixels => "Pixels to tokens",
+            Self::Paint => "Paint",
             Self::Structure => "Structure",
             Self::Sweep => "Soft to hard",
             Self::Codewords => "Codewords",
@@ -84,14 +99,21 @@ impl Section {
                 "Each map shows where and how much the picture changes when one token is left out, all on one scale. \
                  Point at a map to lay it over the picture, click it to select its token."
             }
+            Self::Pixels => {
+                "Draw over a part of the picture to see which tokens move its pixels: by the gradient at once, and by ablation \
+                 once influence is measured. Point at a bar to see all that its token does, click it to select the token."
+            }
+            Self::Paint => {
+                "Draw over a part of the picture, say what it is to look like, and tokens are searched that make it so while \
+                 the rest stays. What is found is one edit, which can be undone and exported as any other."
+            }
             Self::Structure => {
                 "How the picture is made up of its tokens: how few are enough, which act together, and how sensitive the \
                  picture is to each. Click a pair to select both tokens; plots mark the selected ones."
             }
             Self::Sweep => {
                 "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
-                 see its tau on the selected tokens, or on all where none is, click it to set it, or move tau by hand: all \
-                 are edits that can be undone."
+                 see its tau on the selected tokens, or on all where none is; click it, or move tau by hand, to set it."
             }
             Self::Codewords => {
                 "Which codewords the tokens of many pictures are mixed from, which pictures use one most, and which go with it. \
@@ -117,6 +139,8 @@ impl Section {
     fn command(self) -> Option<Command> {
         match self {
             Self::Influence => Some(Command::MeasureInfluence),
+            Self::Pixels => Some(Command::RankUnderBrush),
+            Self::Paint => Some(Command::PaintRegion),
             Self::Structure => Some(Command::MeasureStructure),
             Self::Sweep => Some(Command::SweepSharpness),
             Self::Codewords | Self::Directions | Self::Map | Self::Probes => None,
@@ -127,6 +151,8 @@ impl Section {
     fn part(self) -> Option<FindingsPart> {
         match self {
             Self::Influence => Some(FindingsPart::Influence),
+            Self::Pixels => Some(FindingsPart::Pixels),
+            Self::Paint => None,
             Self::Structure => Some(FindingsPart::Structure),
             Self::Sweep => Some(FindingsPart::Sweep),
             Self::Codewords => Some(FindingsPart::Codewords),
@@ -140,6 +166,11 @@ impl Section {
     fn kinds(self) -> &'static [AnalysisKind] {
         self.part().map_or(&[], FindingsPart::kinds)
     }
+
+    /// Whether a hand draws over its picture.
+    fn has_brush(self) -> bool {
+        matches!(self, Self::Pixels | Self::Paint)
+    }
 }
 
 /// What the view remembers between frames.
@@ -147,7 +178,10 @@ pub(super) struct AnalysisView {
     pub(super) viewer: Viewer,
     section: Section,
     ablation: Ablation,
+    brush: BrushPad,
     influence: Influence,
+    pixels: Pixels,
+    paint: PaintForm,
     structure: Structure,
     sweep: Sweep,
     codewords: Codewords,
@@ -165,7 +199,10 @@ impl AnalysisView {
             viewer,
             section: Section::default(),
             ablation: Ablation::Mean,
+            brush: BrushPad::default(),
             influence: Influence::default(),
+            pixels: Pixels::default(),
+            paint: PaintForm::default(),
             structure: Structure::default(),
             sweep: Sweep::default(),
             codewords: Codewords::default(),
@@ -179,6 +216,10 @@ impl AnalysisView {
     /// Shows `section` and measures what it shows.
     pub(super) fn measure(&mut self, workspace: &mut Workspace, section: Section) {
         self.section = section;
+        if section == Section::Pixels && self.brush.drawn().is_none() {
+            // What is on show now says what to do.
+            return;
+        }
         for kind in section.kinds() {
             workspace.analyse(*kind, self.ablation);
         }
@@ -219,10 +260,43 @@ impl AnalysisView {
         self.influence.map(workspace, selection.hovered?)
     }
 
+    /// Starts a painting of what is drawn and chosen, with the part of the view on show where that is done.
+    pub(super) fn start_painting(&mut self, workspace: &mut Workspace, selection: &Selection) {
+        self.section = Section::Paint;
+        if let Some(mask) = self.brush.drawn() {
+            let order = self.paint.order(Arc::clone(mask), workspace, selection);
+            workspace.paint(&order);
+        }
+    }
+
+    /// Carries out a command of the brush.
+    pub(super) fn change_brush(&mut self, command: Command) {
+        match command {
+            Command::UndoStroke => self.brush.undo_stroke(),
+            Command::InvertMask => self.brush.invert(),
+            Command::ClearMask => self.brush.clear(),
+            Command::EnlargeBrush => self.brush.resize(SIZE_STEP),
+            Command::ReduceBrush => self.brush.resize(1.0 / SIZE_STEP),
+            _ => {}
+        }
+    }
+
+    /// Whether the part of the view on show has a brush; whether pixels are drawn; whether a stroke can be taken back.
+    pub(super) fn brush_facts(&self) -> [bool; 3] {
+        let has_brush = self.section.has_brush();
+        [
+            has_brush,
+            self.brush.drawn().is_some(),
+            has_brush && self.brush.has_strokes(),
+        ]
+    }
+
     /// Call at the end of every frame, on show or not: what nothing points at any more is taken back.
-    pub(super) fn end(&mut self, workspace: &mut Workspace) {
+    pub(super) fn end(&mut self, workspace: &mut Workspace, is_on_show: bool) {
         self.sweep.end(workspace);
         self.codewords.end(workspace);
+        let is_ranking = is_on_show && self.section == Section::Pixels;
+        workspace.set_brush(self.brush.drawn().cloned(), is_ranking);
     }
 
     /// Draws the view beside the library; commands that were asked for are added to `commands`.
@@ -235,6 +309,10 @@ impl AnalysisView {
         commands: &mut Vec<Command>,
     ) {
         self.hand.begin(ui, workspace);
+        let is_escape = |ui: &Ui| ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
+        if workspace.is_painting() && !egui::Popup::is_any_open(ui.ctx()) && is_escape(ui) {
+            commands.push(Command::DiscardPainting);
+        }
         Panel::right("analysed picture")
             .default_size(352.0)
             .size_range(240.0..=640.0)
@@ -247,6 +325,7 @@ impl AnalysisView {
                     ui.label(theme::muted(why_no_tokens(workspace)));
                     return;
                 }
+                Some(_) if self.section == Section::Paint => {}
                 Some(measure) => {
                     let row = bar::Bar {
                         section: self.section,
@@ -255,7 +334,14 @@ impl AnalysisView {
                     row.ui(ui, workspace, &mut self.ablation, now, commands);
                 }
             }
+            if self.section.has_brush() {
+                self.brush.ui(ui, now, commands);
+            }
             ui.separator();
+            if self.section.has_brush() && self.brush.drawn().is_none() {
+                no_brush_ui(ui);
+                return;
+            }
             if self.section == Section::Map {
                 // It fills what is left: what scrolls is the map.
                 self.map.ui(ui, workspace, selection);
@@ -266,6 +352,8 @@ impl AnalysisView {
                 .auto_shrink([false, false])
                 .show(ui, |ui| match self.section {
                     Section::Influence => self.influence.ui(ui, workspace, selection),
+                    Section::Pixels => self.pixels.ui(ui, workspace, selection),
+                    Section::Paint => self.paint.ui(ui, workspace, selection, now, commands),
                     Section::Structure => self.structure.ui(ui, workspace, selection),
                     Section::Sweep => self.sweep.ui(ui, workspace, selection, &mut self.hand),
                     Section::Codewords => self.codewords.ui(ui, workspace, selection),
@@ -299,19 +387,44 @@ impl AnalysisView {
         let subject = workspace.active();
         let hovered = workspace.hovered();
         let shown = hovered.or_else(|| subject?.edited.as_ref());
+        let painted = workspace.painting().filter(|_| workspace.is_painting());
+        let picture = match painted {
+            Some(step) => Some(&step.picture),
+            None => shown.map(|shown| &shown.picture),
+        };
         let influence = token
             .filter(|_| heat.is_some())
             .map(|token| format!("influence of {token}"));
         let layer = Layer {
             name: "edited".to_owned(),
-            picture: shown.map(|shown| Arc::clone(&shown.picture)),
+            picture: picture.map(Arc::clone),
             empty_text: "The picture appears here once it is encoded.".to_owned(),
-            badge: influence.or_else(|| hovered.map(|_| "hover".to_owned())),
+            badge: painted
+                .map(|_| "painting".to_owned())
+                .or(influence)
+                .or_else(|| hovered.map(|_| "hover".to_owned())),
             ..Layer::default()
         };
+        if let Some(picture) = &layer.picture {
+            self.brush.fit_to(picture.width());
+        }
+        let is_faint = heat.is_some() || painted.is_some();
+        let has_brush = self.section.has_brush();
+        self.viewer.brush = has_brush.then(|| self.brush.for_viewer(ui, is_faint));
         self.viewer.overlay = heat;
-        self.viewer.ui(ui, &[layer]);
+        if let Some(input) = self.viewer.ui(ui, &[layer]).brush {
+            self.brush.take(input);
+        }
     }
+}
+
+/// Where nothing is drawn yet: how that is done.
+fn no_brush_ui(ui: &mut Ui) {
+    ui.add_space(4.0 * theme::GRID);
+    ui.label(theme::muted(
+        "Nothing is drawn yet. Drag over the picture at the right to say which pixels you mean; “Invert brush mask” takes all \
+         of them. With the keyboard: Tab to the picture, move the brush with the arrow keys, press Space.",
+    ));
 }
 
 /// Where there is nothing yet: what comes here and what brings it.

@@ -17,10 +17,43 @@ pub(super) const AGREEMENT: Term = Term {
     text: "Cosine between the signed maps of gradient and ablation, all tokens together: 1 where they differ by a factor\n\
            alone, 0 where they have nothing in common. Rank: Spearman's correlation of the tokens' mean changes, -1..1.",
 };
+pub(super) const BRUSH_GRADIENT: Term = Term {
+    name: "by gradient",
+    text: "Root mean square change of the pixels under the brush, in steps of 8-bit values, for a random move of the token\n\
+           by one deviation of the latent, were the decoder linear: the Frobenius norm of their Jacobian, estimated\n\
+           from 16 backward passes with random signs.",
+};
+pub(super) const BRUSH_ABLATION: Term = Term {
+    name: "by ablation",
+    text: "Mean absolute change of the pixels under the brush, in steps of 8-bit values, when the token is left out.",
+};
+pub(super) const BRUSH_AGREEMENT: Term = Term {
+    name: "agreement",
+    text: "Spearman's correlation of both rankings, -1..1: 1 where they have the same order.",
+};
+pub(super) const PAINT_ERROR: Term = Term {
+    name: "error",
+    text: "Root mean square difference in steps of 8-bit values: in the region from what is wanted, in the rest from the\n\
+           picture before. The rest should stay small beside what the region gains.",
+};
+pub(super) const PAINT_HULL: Term = Term {
+    name: "mixtures",
+    text: "Tokens of a SoftVQ encoder are mixtures of codewords. Free: tokens may go anywhere. Near: going away from the\n\
+           nearest mixture is penalised with this weight, per squared spread of the tokens' values.\n\
+           Project: every few steps, and at the end, tokens become the nearest mixtures.",
+};
+pub(super) const PAINT_RATE: Term = Term {
+    name: "first step",
+    text: "How far a value moves in the first step, in units of the spread of the tokens' values; later steps are smaller.",
+};
+pub(super) const PAINT_HOLD: Term = Term {
+    name: "hold the rest",
+    text: "Weight of keeping the rest of the picture as it is, against the region's error. 0 lets the rest go.",
+};
 pub(super) const IN_ITS_PLACE: Term = Term {
     name: "in its place",
     text: "What takes the place of a token that is left out: the data-set mean, the least informative value; zero; or the\n\
-           token plus Gaussian noise of one deviation of the latent, which asks how sensitive the picture is to it.",
+           token plus Gaussian noise in units of the latent's deviation, which asks how sensitive the picture is to it.",
 };
 pub(super) const ORDERS: Term = Term {
     name: "PSNR in dB by tokens kept",
