@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Pictures that go through the model together.
 const BATCH: usize = 8;
 /// Codewords on the sheet, and their users in a row.
-const CODEWORDS: (usize, usize) = (12, 5);
+const CODEWORDS: (usize, usize) = (8, 4);
 
 /// What is measured after what, and the share of the whole that is done after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
