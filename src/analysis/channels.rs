@@ -44,9 +44,7 @@ impl InfluenceMaps {
     pub fn channel(&self, token: usize, channel: usize) -> Option<&[f32]> {
         let pixels = self.width() * self.height();
         let start = (3 * token + channel) * pixels;
-        self.signed()
-            .get(start..start + pixels)
-            .filter(|_| channel < 3)
+        self.signed().get(start..start + pixels).filter(|_| channel < 3)
     }
 }
 

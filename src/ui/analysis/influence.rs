@@ -104,22 +104,23 @@ impl Influence {
                     let mean = changes.means.get(token)?.get(channel)?;
                     Some((signed.channel(token, channel)?, *mean, *CHANNELS.get(channel)?))
                 });
-                let texture =
-                    self.textures
-                        .get(
-                            ui.ctx(),
-                            &finding.found,
-                            key,
-                            TextureOptions::LINEAR,
-                            || match alone {
-                                Some((values, ..)) => signed_image(values, maps.width, changes.largest),
-                                None => heat_image(heat, maps.width),
-                            },
-                        );
+                let texture = self.textures.get(
+                    ui.ctx(),
+                    &finding.found,
+                    key,
+                    TextureOptions::LINEAR,
+                    || match alone {
+                        Some((values, ..)) => signed_image(values, maps.width, changes.largest),
+                        None => heat_image(heat, maps.width),
+                    },
+                );
                 let (value, label) = match alone {
                     Some((_, mean, name)) => {
                         let value = format!("{mean:+.2}");
-                        (value.clone(), format!("influence of token {token} on {name}: {value}"))
+                        (
+                            value.clone(),
+                            format!("influence of token {token} on {name}: {value}"),
+                        )
                     }
                     None => {
                         let value = format!("{:.2}", figures.mean_change);
@@ -224,8 +225,9 @@ impl Influence {
             let (_, changes) = self.measure.signed(found);
             if let Some([red, green, blue]) = changes.means.get(token) {
                 let added = format!("{red:+.1} {green:+.1} {blue:+.1}");
-                fact::ui(ui, None, "adds", &added)
-                    .on_hover_text("What it adds to red, green and blue on the mean, in steps of 8-bit values.");
+                fact::ui(ui, None, "adds", &added).on_hover_text(
+                    "What it adds to red, green and blue on the mean, in steps of 8-bit values.",
+                );
             }
             let cosine = format!("{:.2}", agreement.cosine);
             glossary::explain(fact::ui(ui, None, "agreement", &cosine), terms::AGREEMENT);
@@ -235,9 +237,9 @@ impl Influence {
 
 fn capital(name: &str) -> String {
     let mut letters = name.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A map in false colour, thinned to the size it is shown at.
@@ -248,7 +250,9 @@ fn heat_image(heat: &[f32], width: usize) -> ColorImage {
 /// Signed values of the network in false colour; `largest`, in steps of 8-bit values, has the last colours.
 fn signed_image(values: &[f32], width: usize, largest: f64) -> ColorImage {
     let share = STEPS / largest.max(f64::MIN_POSITIVE);
-    thinned(values, width, |value| theme::signed((share * f64::from(value)) as f32))
+    thinned(values, width, |value| {
+        theme::signed((share * f64::from(value)) as f32)
+    })
 }
 
 fn thinned(values: &[f32], width: usize, colour: impl Fn(f32) -> Color32) -> ColorImage {
