@@ -90,7 +90,7 @@ pub struct InfluenceFound {
     /// How far the gradient says what the ablation says.
     pub agreement: Agreement,
     /// The maps themselves, by ablation and by the gradient.
-    pub maps: [InfluenceMaps; 2],
+    pub maps: Box<[InfluenceMaps; 2]>,
 }
 
 /// Tokens and the pixels under a brush.
@@ -221,7 +221,7 @@ impl Runner {
             by_ablation: HeatMaps::of(&ablated),
             by_gradient: HeatMaps::of(&gradient),
             agreement,
-            maps: [ablated, gradient],
+            maps: Box::new([ablated, gradient]),
         })
     }
 }
