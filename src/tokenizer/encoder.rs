@@ -4,7 +4,7 @@ use super::by_hand::WeightGradients;
 use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
 use super::vit::{NormKind, Vit};
-use super::{Math, ModelArgs, PassHook, Stage, TokenizerError, VitSize};
+use super::{Math, ModelArgs, PassHook, Stage, TokenizerError};
 use candle_core::Tensor;
 
 #[derive(Debug, Clone)]
@@ -27,11 +27,8 @@ impl Encoder {
         self.vit.train(gradients);
     }
 
-    pub(super) fn load(
-        builder: &mut Builder<'_>,
-        args: &ModelArgs,
-        size: VitSize,
-    ) -> Result<Self, TokenizerError> {
+    pub(super) fn load(builder: &mut Builder<'_>, args: &ModelArgs) -> Result<Self, TokenizerError> {
+        let size = args.encoder_size().map_err(TokenizerError::Input)?;
         let side = args.image_size / args.enc_patch_size;
         let grid = Grid {
             start: 1,

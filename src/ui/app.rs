@@ -243,6 +243,10 @@ impl SoftscopeApp {
             undone_count: active.map_or(0, |subject| subject.history.undone().len()),
             compared_count: self.workspace.compared_count(),
             has_model: self.workspace.model().is_some(),
+            has_collection: self.workspace.collection().is_some(),
+            can_collect_again: self.workspace.collection_order().is_some(),
+            can_report: self.workspace.reported_folder().is_some() && self.workspace.reporting().is_none(),
+            has_report: self.workspace.last_report().is_some(),
             has_findings: self
                 .state
                 .analysis
@@ -288,7 +292,11 @@ impl SoftscopeApp {
                 || is_painting
                 || self.workspace.generation().is_some()
                 || self.workspace.opening_generator().is_some()
-                || self.workspace.export_progress().is_some(),
+                || self.workspace.export_progress().is_some()
+                || self.workspace.collecting().is_some()
+                || self.workspace.mapping().is_some()
+                || self.workspace.probing().is_some()
+                || self.workspace.reporting().is_some(),
         }
     }
 
@@ -384,6 +392,7 @@ impl SoftscopeApp {
         self.take_gifts(&ctx);
         let now = self.situation();
         let mut commands = self.keys(&ctx, &now);
+        let was_previewing = self.workspace.preview().is_some();
         Panel::top("menu bar").show(ui, |ui| {
             menu::menu_bar_ui(ui, &self.workspace, &mut self.settings, &now, &mut commands);
         });
@@ -402,6 +411,10 @@ impl SoftscopeApp {
         let is_analysis = self.state.tab == Tab::Analysis;
         self.state.analysis.end(&mut self.workspace, is_analysis);
         self.workspace.end_look();
+        if self.workspace.preview().is_some() != was_previewing {
+            // The status bar was drawn before the hand moved.
+            ctx.request_repaint();
+        }
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);

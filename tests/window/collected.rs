@@ -34,7 +34,7 @@ fn two_kinds(folder: &Path, each: u32) -> PathBuf {
 }
 
 /// A section of the Analysis view, with a small model and `each` pictures of two kinds collected.
-fn section(builder: HarnessBuilder<SoftscopeApp>, data: &Path, title: &str, each: u32) -> Window {
+pub(super) fn section(builder: HarnessBuilder<SoftscopeApp>, data: &Path, title: &str, each: u32) -> Window {
     let mut window = build(builder, data, settings(ThemeChoice::Dark), Vec::new());
     press(&mut window, Modifiers::COMMAND, Key::F6);
     click(&mut window, title);
@@ -225,7 +225,7 @@ fn it_looks_right_on_a_collection() {
     look(&mut window, "directions_dark");
 }
 
-fn look(window: &mut Window, name: &str) {
+pub(super) fn look(window: &mut Window, name: &str) {
     window.remove_cursor();
     settle(window);
     // They name folders of the machine, and go by themselves.

@@ -95,6 +95,10 @@ pub enum FindingsPart {
     Codewords,
     /// The directions found last in the collection: the files of `softscope directions`.
     Directions,
+    /// The collection's tokens in the plane: the files of `softscope map`.
+    Map,
+    /// What probes read off the collection's tokens: the files of `softscope probe`.
+    Probes,
 }
 
 impl FindingsPart {
@@ -105,7 +109,7 @@ impl FindingsPart {
             Self::Pixels => &[AnalysisKind::Influence, AnalysisKind::Brush],
             Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
             Self::Sweep => &[AnalysisKind::Sweep],
-            Self::Codewords | Self::Directions => &[],
+            Self::Codewords | Self::Directions | Self::Map | Self::Probes => &[],
         }
     }
 }

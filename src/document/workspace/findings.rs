@@ -22,6 +22,8 @@ impl Workspace {
         match part {
             FindingsPart::Codewords => self.counted().is_some(),
             FindingsPart::Directions => self.found_directions().is_some(),
+            FindingsPart::Map => self.token_map().is_some(),
+            FindingsPart::Probes => self.probes().is_some(),
             FindingsPart::Pixels => self.brush().is_some() && self.kept(AnalysisKind::Influence).is_some(),
             _ => part.kinds().iter().any(|kind| self.kept(*kind).is_some()),
         }
@@ -35,6 +37,8 @@ impl Workspace {
         let make_folder = match part {
             FindingsPart::Codewords => return self.codewords_task(path).ok_or_else(nothing),
             FindingsPart::Directions => self.directions_folder(),
+            FindingsPart::Map => self.map_folder(),
+            FindingsPart::Probes => self.probes_folder(),
             FindingsPart::Influence => self.influence_folder(),
             FindingsPart::Pixels => self.pixels_folder(),
             FindingsPart::Structure => self.structure_folder(),
@@ -123,6 +127,16 @@ impl Workspace {
     fn directions_folder(&self) -> Option<MakeFolder> {
         let found = Arc::clone(self.found_directions()?);
         Some(Box::new(move || Ok(found.files())))
+    }
+
+    fn map_folder(&self) -> Option<MakeFolder> {
+        let map = Arc::clone(self.token_map()?);
+        Some(Box::new(move || map.files()))
+    }
+
+    fn probes_folder(&self) -> Option<MakeFolder> {
+        let probes = Arc::clone(self.probes()?);
+        Some(Box::new(move || probes.files()))
     }
 
     fn sweep_folder(&self) -> Option<MakeFolder> {
