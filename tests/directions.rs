@@ -7,9 +7,9 @@ use softscope::document::{
     Collection, CollectionOrder, CollectionSource, DirectionFigures, DirectionOrder, Export, FindingsPart,
     FoundDirections, Import, NoticeKind, Places, Workspace,
 };
-use softscope::engine::{Engine, NoControl, RunOptions, Runner};
+use softscope::engine::{Ablation, AnalysisKind, Engine, NoControl, RunOptions, Runner};
 use softscope::latent::{DirectionSource, Edit};
-use softscope::picture::{self, Fit, Planar, Rgb8};
+use softscope::picture::{self, Fit, Mask, Planar, Rgb8};
 use softscope::tokenizer::ModelFiles;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -365,4 +365,53 @@ fn a_saved_direction_moves_other_pictures_and_a_recipe_gives_the_same_bytes() {
     bench.workspace.delete_direction("brightness");
     bench.settle();
     assert_eq!(bench.saved_names(), Vec::<String>::new());
+}
+
+#[test]
+fn what_tokens_do_under_the_brush_is_written_as_the_command_writes_it() {
+    let mut bench = Bench::new(2);
+    let picture = bench.path("pictures/bright/00.png");
+    bench.workspace.import(Import::Path(picture.clone()));
+    bench.settle();
+    let side = bench.workspace.model().unwrap().args.image_size as u32;
+    let is_white = |index: u32| index % side < side / 3;
+    let weights = (0..side * side).map(|index| f32::from(u8::from(is_white(index))));
+    let mask = Arc::new(Mask::new(side, side, weights.collect()).unwrap());
+    let pixels = (0..side * side).flat_map(|index| [if is_white(index) { 255 } else { 0 }; 3]);
+    let file = bench.path("mask.png");
+    let painted = Rgb8::new(side, side, pixels.collect()).unwrap();
+    std::fs::write(&file, picture::to_png(&painted, &[]).unwrap()).unwrap();
+
+    bench.workspace.analyse(AnalysisKind::Influence, Ablation::Mean);
+    bench.settle();
+    assert!(!bench.workspace.has_findings(FindingsPart::Pixels));
+    bench.workspace.set_brush(Some(mask), true);
+    bench.settle();
+    assert!(bench.workspace.has_findings(FindingsPart::Pixels));
+    let (window, command) = (bench.path("window"), bench.path("command"));
+    bench.export(Export::Findings {
+        path: window.clone(),
+        part: FindingsPart::Pixels,
+    });
+    bench.run(&[
+        &"attribute",
+        &picture,
+        &"--by",
+        &"both",
+        &"--mask",
+        &file,
+        &"--threads",
+        &"1",
+        &"--out",
+        &command,
+    ]);
+    for name in [
+        "gradient.png",
+        "influence.csv",
+        "influence.png",
+        "influence.safetensors",
+    ] {
+        let [found, expected] = [&window, &command].map(|folder| std::fs::read(folder.join(name)).unwrap());
+        assert!(found == expected, "{name} differs");
+    }
 }

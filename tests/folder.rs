@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)] // a test stops at the first surprise
 
 use softscope::document::{
-    CollectionOrder, CollectionSource, FactorValues, Import, NoticeKind, Places, Workspace,
+    CollectionOrder, CollectionSource, Export, FactorValues, FindingsPart, FoundProbes, Import, NoticeKind,
+    Places, REPORT_FILE, Workspace,
 };
 use softscope::engine::{Engine, NoControl, RunOptions, Runner};
 use softscope::picture::{self, Fit, Planar, Rgb8};
 use softscope::tokenizer::ModelFiles;
 use std::path::Path;
+use std::process::Command;
 use tempfile::TempDir;
 
 #[path = "support/fixtures.rs"]
@@ -260,4 +262,157 @@ fn nothing_is_collected_without_a_model_or_pictures() {
         "{told:?}"
     );
     assert!(bench.workspace.collecting().is_none() && !bench.workspace.is_busy());
+}
+
+/// The files of a folder by name.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read(path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+impl Bench {
+    fn collect(&mut self) {
+        self.workspace.collect(self.order());
+        self.workspace.settle();
+    }
+
+    /// What a command writes of the bench's folder with the bench's model.
+    fn command(&self, name: &str, further: &[&str]) -> Vec<(String, Vec<u8>)> {
+        let out = self.folder.path().join(format!("command-{name}"));
+        let run = Command::new(env!("CARGO_BIN_EXE_softscope"))
+            .arg(name)
+            .arg(self.folder.path().join("pictures"))
+            .arg("--out")
+            .arg(&out)
+            .arg("--model")
+            .arg(self.folder.path().join(SOFT))
+            .args(["--threads", "1"])
+            .args(further)
+            .env("SOFTSCOPE_DATA", self.folder.path().join("data"))
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        files(&out)
+    }
+
+    /// What the workspace writes of a part.
+    fn export(&mut self, part: FindingsPart) -> Vec<(String, Vec<u8>)> {
+        let path = self.folder.path().join(format!("{part:?}"));
+        self.workspace.export(Export::Findings {
+            path: path.clone(),
+            part,
+        });
+        let notices = self.workspace.settle();
+        assert_eq!(notices[0].kind, NoticeKind::Done, "{notices:?}");
+        files(&path)
+    }
+}
+
+#[test]
+fn a_map_and_probes_are_written_as_the_commands_write_them() {
+    let mut bench = Bench::new(20);
+    bench.collect();
+    bench.workspace.map_tokens(200);
+    bench.workspace.probe_tokens(0);
+    assert!(bench.workspace.is_busy() && bench.workspace.mapping().is_some());
+    bench.workspace.settle();
+    assert!(bench.workspace.mapping().is_none() && bench.workspace.probing().is_none());
+    let map = bench.workspace.token_map().unwrap();
+    assert_eq!(map.points.len(), 40 * map.token_count);
+    assert!(map.planes.iter().all(|plane| !plane.tsne.is_empty()));
+    let FoundProbes::Labels { probes, .. } = &bench.workspace.probes().unwrap().found[0].probes else {
+        panic!("labels")
+    };
+    assert_eq!(probes.all.hits.share, 1.0, "brightness is easy to read");
+    assert_eq!(
+        bench.export(FindingsPart::Map),
+        bench.command("map", &["--most", "200"])
+    );
+    assert_eq!(bench.export(FindingsPart::Probes), bench.command("probe", &[]));
+}
+
+#[test]
+fn a_layout_is_given_up_halfway_and_leaves_the_components() {
+    let mut bench = Bench::new(20);
+    bench.collect();
+    bench.workspace.map_tokens(usize::MAX);
+    while bench.workspace.token_map().is_none() {
+        bench.workspace.update();
+        std::thread::yield_now();
+    }
+    bench.workspace.cancel_mapping();
+    bench.workspace.settle();
+    assert!(bench.workspace.mapping().is_none());
+    let map = bench.workspace.token_map().unwrap();
+    assert!(
+        map.planes
+            .iter()
+            .all(|plane| plane.tsne.is_empty() && plane.pca.len() == map.points.len())
+    );
+    bench.open(KL);
+    assert!(bench.workspace.token_map().is_none(), "of another model's tokens");
+    bench.workspace.map_tokens(100);
+    assert_eq!(bench.workspace.settle()[0].kind, NoticeKind::Error);
+}
+
+#[test]
+fn a_report_is_the_page_that_the_command_makes() {
+    let mut bench = Bench::new(10);
+    bench.collect();
+    let out = bench.folder.path().join("report");
+    bench.workspace.make_report(&out);
+    assert_eq!(bench.workspace.reporting().unwrap().fraction, 0.0);
+    // A person who works meanwhile comes first, and the report is none the worse for it.
+    bench
+        .workspace
+        .import(Import::Path(bench.folder.path().join("pictures/dark/03.png")));
+    let notices = bench.workspace.settle();
+    assert!(bench.workspace.reporting().is_none());
+    assert!(
+        notices.iter().all(|notice| notice.kind == NoticeKind::Done),
+        "{notices:?}"
+    );
+    assert_eq!(
+        bench.workspace.last_report(),
+        Some(out.join(REPORT_FILE).as_path())
+    );
+    let page = files(&out);
+    assert!(!String::from_utf8_lossy(&page[0].1).contains("NaN"));
+    let command = bench.command("report", &[]);
+    assert!(page == command, "the same bytes");
+}
+
+#[test]
+fn a_report_is_given_up_and_nothing_is_written() {
+    let mut bench = Bench::new(4);
+    assert!(bench.workspace.reported_folder().is_none());
+    let out = bench.folder.path().join("report");
+    bench.workspace.make_report(&out);
+    assert_eq!(
+        bench.workspace.settle()[0].kind,
+        NoticeKind::Error,
+        "of no folder"
+    );
+    bench.collect();
+    bench.workspace.make_report(&out);
+    while bench
+        .workspace
+        .reporting()
+        .is_some_and(|report| report.fraction == 0.0)
+    {
+        bench.workspace.update();
+        std::thread::yield_now();
+    }
+    bench.workspace.cancel_report();
+    bench.workspace.settle();
+    assert!(bench.workspace.reporting().is_none() && !out.exists());
+    assert!(bench.workspace.last_report().is_none());
 }

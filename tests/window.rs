@@ -27,6 +27,8 @@ mod fixtures;
 mod pictures;
 #[path = "window/previewing.rs"]
 mod previewing;
+#[path = "window/surveyed.rs"]
+mod surveyed;
 #[path = "window/training.rs"]
 mod training;
 

@@ -1,8 +1,7 @@
 //! Influence as maps to be looked at.
 
-use super::influence::{STEPS, rank};
+use super::influence::STEPS;
 use super::{InfluenceMaps, TokenInfluence};
-use crate::picture::Mask;
 use std::sync::Arc;
 
 /// Where and how much each token acts, all tokens on one scale.
@@ -42,17 +41,6 @@ impl HeatMaps {
         }
     }
 
-    /// Every token's figures over the pixels of a mask alone, as [`InfluenceMaps::ranking_within`] gives them; `None` for a
-    /// mask of another size.
-    pub fn ranking_within(&self, mask: &Mask) -> Option<Vec<TokenInfluence>> {
-        let pixels = mask.weights().len();
-        let fits = mask.width() as usize == self.width && self.heats.iter().all(|heat| heat.len() == pixels);
-        let unit = (self.largest_change / STEPS) as f32;
-        let tokens = self.heats.iter();
-        let magnitudes = tokens.map(|heat| heat.iter().map(move |share| share * unit));
-        fits.then(|| rank(magnitudes, self.width, mask.weights()))
-    }
-
     /// The figures of a token.
     pub fn figures(&self, token: usize) -> Option<&TokenInfluence> {
         self.ranking.iter().find(|figures| figures.token == token)
@@ -77,26 +65,6 @@ mod tests {
         assert!((heat.largest_change - 0.4 * STEPS).abs() < 1e-4);
         assert_eq!(heat.figures(1).map(|figures| figures.token), Some(1));
         assert!(heat.figures(2).is_none());
-    }
-
-    #[test]
-    fn within_a_mask_it_ranks_as_the_maps_do() {
-        let signed: Vec<f32> = (0..3 * 3 * 4)
-            .map(|index| (index * 7 % 11) as f32 / 11.0 - 0.4)
-            .collect();
-        let maps = InfluenceMaps::new(2, 2, signed).unwrap();
-        let mask = Mask::new(2, 2, vec![0.0, 1.0, 0.25, 0.0]).unwrap();
-        let (own, of_maps) = (
-            HeatMaps::of(&maps).ranking_within(&mask).unwrap(),
-            maps.ranking_within(&mask).unwrap(),
-        );
-        for (own, of_maps) in own.iter().zip(&of_maps) {
-            assert_eq!(own.token, of_maps.token);
-            assert!((own.mean_change - of_maps.mean_change).abs() < 1e-4);
-            assert!((own.centre_x - of_maps.centre_x).abs() < 1e-5);
-        }
-        let other = Mask::new(4, 1, vec![1.0; 4]).unwrap();
-        assert!(HeatMaps::of(&maps).ranking_within(&other).is_none());
     }
 
     #[test]

@@ -89,73 +89,55 @@ impl InfluenceMaps {
 
     fn weighted_ranking(&self, weights: &[f32]) -> Vec<TokenInfluence> {
         let pixels = self.width * self.height;
-        let tokens = self.signed.chunks_exact(CHANNELS * pixels);
-        rank(
-            tokens.map(|signed| magnitude(signed, pixels)),
-            self.width,
-            weights,
-        )
-    }
-}
-
-/// Figures of every token over pixels that count with their weights, the most influential first. `tokens`: each one's
-/// change, channels averaged, `[H, W]` in the network's units.
-pub(super) fn rank<Magnitude: Iterator<Item = f32>>(
-    tokens: impl Iterator<Item = Magnitude>,
-    width: usize,
-    weights: &[f32],
-) -> Vec<TokenInfluence> {
-    let mut ranking: Vec<TokenInfluence> = tokens
-        .enumerate()
-        .map(|(token, magnitude)| figures(token, magnitude, width.max(1), weights))
-        .collect();
-    let sum: f64 = ranking.iter().map(|token| token.mean_change).sum();
-    for token in &mut ranking {
-        token.share = if sum > 0.0 { token.mean_change / sum } else { 0.0 };
-    }
-    ranking.sort_by(|a, b| b.mean_change.total_cmp(&a.mean_change));
-    ranking
-}
-
-/// All but the share.
-fn figures(
-    token: usize,
-    magnitude: impl Iterator<Item = f32>,
-    width: usize,
-    weights: &[f32],
-) -> TokenInfluence {
-    let [
-        mut sum,
-        mut squares,
-        mut largest,
-        mut across,
-        mut down,
-        mut pixels,
-    ] = [0.0_f64; 6];
-    for (index, (value, weight)) in magnitude.zip(weights).enumerate() {
-        let (value, weight) = (f64::from(value), f64::from(*weight));
-        pixels += weight;
-        sum += weight * value;
-        squares += weight * value * value;
-        largest = largest.max(if weight > 0.0 { value } else { 0.0 });
-        across += weight * value * ((index % width) as f64 + 0.5);
-        down += weight * value * ((index / width) as f64 + 0.5);
-    }
-    let over = |numerator: f64, denominator: f64, otherwise: f64| {
-        if denominator > 0.0 {
-            numerator / denominator
-        } else {
-            otherwise
+        let mut ranking: Vec<TokenInfluence> = self
+            .signed
+            .chunks_exact(CHANNELS * pixels)
+            .enumerate()
+            .map(|(token, signed)| self.figures(token, magnitude(signed, pixels), weights))
+            .collect();
+        let sum: f64 = ranking.iter().map(|token| token.mean_change).sum();
+        for token in &mut ranking {
+            token.share = if sum > 0.0 { token.mean_change / sum } else { 0.0 };
         }
-    };
-    TokenInfluence {
-        token,
-        mean_change: over(STEPS * sum, pixels, 0.0),
-        share: 0.0,
-        largest_change: STEPS * largest,
-        centre_x: over(across, sum, width as f64 / 2.0),
-        centre_y: over(down, sum, (weights.len() / width) as f64 / 2.0),
-        spread: over(sum * sum, pixels * squares, 0.0),
+        ranking.sort_by(|a, b| b.mean_change.total_cmp(&a.mean_change));
+        ranking
+    }
+
+    /// All but the share.
+    fn figures(&self, token: usize, magnitude: impl Iterator<Item = f32>, weights: &[f32]) -> TokenInfluence {
+        let [
+            mut sum,
+            mut squares,
+            mut largest,
+            mut across,
+            mut down,
+            mut pixels,
+        ] = [0.0_f64; 6];
+        for (index, (value, weight)) in magnitude.zip(weights).enumerate() {
+            let (value, weight) = (f64::from(value), f64::from(*weight));
+            pixels += weight;
+            sum += weight * value;
+            squares += weight * value * value;
+            largest = largest.max(if weight > 0.0 { value } else { 0.0 });
+            across += weight * value * ((index % self.width) as f64 + 0.5);
+            down += weight * value * ((index / self.width) as f64 + 0.5);
+        }
+        let over = |numerator: f64, denominator: f64, otherwise: f64| {
+            if denominator > 0.0 {
+                numerator / denominator
+            } else {
+                otherwise
+            }
+        };
+        TokenInfluence {
+            token,
+            mean_change: over(STEPS * sum, pixels, 0.0),
+            share: 0.0,
+            largest_change: STEPS * largest,
+            centre_x: over(across, sum, self.width as f64 / 2.0),
+            centre_y: over(down, sum, self.height as f64 / 2.0),
+            spread: over(sum * sum, pixels * squares, 0.0),
+        }
     }
 }
 

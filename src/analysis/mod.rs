@@ -2,6 +2,7 @@
 
 mod agreement;
 mod atlas;
+mod channels;
 mod components;
 mod difference;
 mod draw;
@@ -21,11 +22,15 @@ mod summary;
 mod tokens;
 mod usage;
 
+/// What is told of a long calculation: the share done, 0..1. It ends without a result once this gives false.
+pub type Watch<'a> = &'a (dyn Fn(f32) -> bool + Sync);
+
 pub use agreement::{Agreement, TokenAgreement, agreement, rank_correlation};
 pub use atlas::CodewordAtlas;
+pub use channels::ChannelChanges;
 pub use components::{Components, principal_components};
 pub use difference::{category_colours, difference_map, heat_colours, signed_difference};
-pub(crate) use draw::shuffled;
+pub(crate) use draw::{mixed_order, shuffled};
 pub use embedding::{principal_plane, tsne};
 pub use heat::HeatMaps;
 pub use hull::{HullGauge, hull_gauge};

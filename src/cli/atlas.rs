@@ -7,14 +7,12 @@ use super::options::FitArg;
 use super::outputs;
 use super::progress::Progress;
 use super::table::Table;
-use crate::analysis::{CodewordPair, CodewordUse, CodewordUser, SegmentUse, UsageCounter};
+use crate::analysis::{CodewordUse, UsageCounter};
 use crate::document::{
-    self, CODEWORD_PAIRS, CodewordFindings, CodewordSheetRow, Labelled, SweepRow, SweepSheet,
-    write_folder_atomically,
+    self, Atlas, AtlasDraft, CodewordFindings, Labelled, SweepRow, SweepSheet, write_folder_atomically,
 };
 use crate::engine::{Runner, Sharpness};
-use crate::latent::{LatentState, Tokens};
-use crate::picture::{Planar, Rgb8};
+use crate::latent::LatentState;
 use std::path::PathBuf;
 
 /// Lines of a table on the terminal.
@@ -43,17 +41,11 @@ pub(super) struct Args {
     fit: FitArg,
 }
 
-/// What a folder's pictures are made of.
-pub(super) struct Atlas {
-    pub(super) codewords: Vec<CodewordUse>,
-    pub(super) segments: Vec<SegmentUse>,
-    pub(super) pairs: Vec<CodewordPair>,
-    pub(super) sheet: Rgb8,
-    pub(super) sweep: Option<SweepSheet>,
-}
-
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
-    let pictures = Labelled::of_folder(&args.folder)?.pictures;
+    let Labelled {
+        pictures, left_out, ..
+    } = Labelled::of_folder(&args.folder)?;
+    left_out.iter().for_each(|note| context.note(note));
     let mut sources = inputs::paths(&pictures);
     sources.extend(args.sweep.as_deref());
     outputs::guard(&args.out, &sources)?;
@@ -64,18 +56,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         states.push(state);
         Ok(())
     })?;
-    let sweep = args
-        .sweep
-        .as_ref()
-        .map(|path| inputs::gather(std::slice::from_ref(path)))
-        .transpose()?;
-    let shown = Shown {
-        top: args.top,
-        users: args.users,
-        sweep: sweep.as_ref().and_then(|pictures| pictures.first()),
-        fit: args.fit,
-    };
-    let atlas = atlas(&runner, &pictures, &states, &shown, &progress)?;
+    let atlas = atlas(&runner, &pictures, &states, args, &progress)?;
     drop(progress);
     let files = files(&atlas, &pictures)?;
     write_folder_atomically(&args.out, &files)?;
@@ -95,20 +76,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     context.results(&text(&atlas, pictures.len()), &json)
 }
 
-/// What is asked of an atlas.
-pub(super) struct Shown<'a> {
-    pub(super) top: usize,
-    pub(super) users: usize,
-    pub(super) sweep: Option<&'a PictureInput>,
-    pub(super) fit: FitArg,
-}
-
 /// Counts, draws and sweeps. `states` belong to `pictures`.
-pub(super) fn atlas(
+fn atlas(
     runner: &Runner,
     pictures: &[PictureInput],
     states: &[LatentState],
-    shown: &Shown<'_>,
+    args: &Args,
     progress: &Progress,
 ) -> Result<Atlas, CliError> {
     let info = runner.info();
@@ -116,76 +89,21 @@ pub(super) fn atlas(
         model: info.name.clone(),
         class: info.class.to_string(),
     })?;
-    let mut counter = UsageCounter::new(codebook, shown.users.max(1));
+    let mut counter = UsageCounter::new(codebook, args.users.max(1));
     states.iter().for_each(|state| counter.add(state));
-    let codewords = counter.codewords();
-    let sheet = sheet(runner, pictures, states, &codewords, shown, progress)?;
+    let mut draft = AtlasDraft::new(&counter, args.top);
+    let z_of = |picture: usize| Some(&states.get(picture)?.z);
+    while draft.decode_next(runner, z_of, progress)? {}
+    let swept = match &args.sweep {
+        Some(path) => inputs::gather(std::slice::from_ref(path))?,
+        None => pictures.first().cloned().into_iter().collect(),
+    };
     let is_soft = info.space.mixing().is_some();
-    let sweep = match shown.sweep.or(pictures.first()).filter(|_| is_soft) {
-        Some(picture) => Some(sweep(runner, picture, shown.fit, progress)?),
+    let sweep = match swept.first().filter(|_| is_soft) {
+        Some(picture) => Some(sweep(runner, picture, args.fit, progress)?),
         None => None,
     };
-    Ok(Atlas {
-        segments: counter.segments(),
-        pairs: counter.pairs(CODEWORD_PAIRS),
-        codewords,
-        sheet,
-        sweep,
-    })
-}
-
-/// The most used codewords: what each does, and the pictures that use it most.
-fn sheet(
-    runner: &Runner,
-    pictures: &[PictureInput],
-    states: &[LatentState],
-    codewords: &[CodewordUse],
-    shown: &Shown<'_>,
-    progress: &Progress,
-) -> Result<Rgb8, CliError> {
-    let used = codewords.iter().filter(|codeword| !codeword.users.is_empty());
-    let mut rows = Vec::new();
-    for codeword in used.take(shown.top) {
-        let Some(z) = codeword
-            .users
-            .first()
-            .and_then(|most| in_place(runner, states, codeword, most))
-        else {
-            continue;
-        };
-        let decoded = runner.decode(&[&z], progress)?;
-        let users = codeword
-            .users
-            .iter()
-            .filter_map(|user| pictures.get(user.picture));
-        rows.push(CodewordSheetRow {
-            codeword,
-            in_place: decoded.first().map(Planar::to_rgb8).ok_or(CliError::Nothing)?,
-            users: users
-                .map(|picture| {
-                    Ok((
-                        picture.crop(runner.info(), shown.fit.into())?,
-                        picture.stem.clone(),
-                    ))
-                })
-                .collect::<Result<_, CliError>>()?,
-        });
-    }
-    Ok(document::codeword_sheet(rows, shown.users.max(1))?)
-}
-
-/// The tokens of the picture that uses a codeword most, with the codeword alone in the place of that token.
-fn in_place(
-    runner: &Runner,
-    states: &[LatentState],
-    codeword: &CodewordUse,
-    most: &CodewordUser,
-) -> Option<Tokens> {
-    let codebook = runner.info().space.codebook()?;
-    let mut z = states.get(most.picture)?.z.clone();
-    z.row_mut(most.token)
-        .copy_from_slice(codebook.codeword(codeword.segment, codeword.codeword)?);
-    Some(z)
+    Ok(draft.finish(info, pictures, (args.users, args.fit.into()), sweep)?)
 }
 
 fn sweep(

@@ -2,7 +2,7 @@
 
 use super::control::Part;
 use super::{Ablation, Control, EngineError, Runner, Sharpness};
-use crate::analysis::{self, Agreement, HeatMaps, InfluenceMaps, Interactions, OrderCurves};
+use crate::analysis::{self, Agreement, ChannelChanges, HeatMaps, InfluenceMaps, Interactions, OrderCurves};
 use crate::latent::LatentState;
 use crate::picture::{Mask, Planar, Rgb8};
 use std::sync::Arc;
@@ -89,6 +89,8 @@ pub struct InfluenceFound {
     pub by_gradient: HeatMaps,
     /// How far the gradient says what the ablation says.
     pub agreement: Agreement,
+    /// Signed changes by channel, by ablation and by the gradient.
+    pub channels: [ChannelChanges; 2],
     /// The maps themselves, by ablation and by the gradient.
     pub maps: [InfluenceMaps; 2],
 }
@@ -221,6 +223,7 @@ impl Runner {
             by_ablation: HeatMaps::of(&ablated),
             by_gradient: HeatMaps::of(&gradient),
             agreement,
+            channels: [ChannelChanges::of(&ablated), ChannelChanges::of(&gradient)],
             maps: [ablated, gradient],
         })
     }

@@ -3,6 +3,7 @@
 //! a view counts; [`Jobs`] runs file work off the caller's thread.
 
 mod analyse;
+mod aside;
 mod brush;
 mod compare;
 mod control;
@@ -31,6 +32,7 @@ mod work;
 mod worker;
 
 pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, BrushFound, InfluenceFound, SweptPicture};
+pub use aside::{Aside, AsideControl, AsideNews, Wake};
 pub use compare::{ReconstructJob, Reconstructed};
 pub use control::{Control, NoControl, Part};
 pub use device::{DeviceChoice, Precision};

@@ -79,7 +79,7 @@ pub enum Request {
     /// Works on something turn by turn with the model in use. A newer one of its kind replaces it. Goes after analyses:
     /// between turns whatever waits comes first, and a turn that is interrupted is begun anew.
     Work(WorkJob),
-    /// Paints with the model in use, after everything but generations and between its steps. A newer one replaces it.
+    /// Paints with the model in use, after everything but works and generations and between its steps. A newer one replaces it.
     Paint(Arc<PaintJob>),
     /// Opens a generator; a newer one replaces it. The old one stays until then, and is then what generations use no more.
     OpenGenerator(ModelFiles),

@@ -95,7 +95,7 @@ pub(super) struct Queue {
     /// At most one a kind, in order of submission.
     works: VecDeque<Ticket>,
     open_generator: Option<Ticket>,
-    /// Goes on whenever nothing but a generation waits.
+    /// Goes on whenever nothing but a work or a generation waits.
     painting: Option<Ticket>,
     /// Goes on whenever nothing else waits.
     generation: Option<Ticket>,
@@ -361,8 +361,8 @@ impl Queue {
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
-    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the oldest
-    /// work, else the painting, else the generation.
+    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the
+    /// painting, else the oldest work, else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
@@ -373,8 +373,8 @@ impl Queue {
             .or_else(|| self.prefetch.take())
             .or_else(|| self.reconstructions.pop_front())
             .or_else(|| self.analyses.pop_front())
-            .or_else(|| self.works.pop_front())
             .or_else(|| self.painting.take())
+            .or_else(|| self.works.pop_front())
             .or_else(|| self.generation.take())?;
         let signals = Arc::new(Signals::new());
         self.running = Some(Running {

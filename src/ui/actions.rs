@@ -4,6 +4,7 @@ use super::analysis::Section;
 use super::app::{SoftscopeApp, Tab, is_narrow};
 use super::commands::Command;
 use super::dialogs::{Answer, ExportKind, Question};
+use super::folder;
 use super::settings::ThemeChoice;
 use super::viewer::CompareMode;
 use crate::document::{
@@ -158,6 +159,23 @@ impl SoftscopeApp {
             }
             Command::StopPainting => self.workspace.stop_painting(),
             Command::DiscardPainting => drop(self.workspace.discard_painting()),
+            Command::CollectAgain => {
+                self.show_collection();
+                self.workspace.collect_again();
+            }
+            Command::MapTokens => {
+                self.state.tab = Tab::Analysis;
+                self.state.analysis.map(&mut self.workspace);
+            }
+            Command::ProbeTokens => {
+                self.state.tab = Tab::Analysis;
+                self.state.analysis.probe(&mut self.workspace);
+            }
+            Command::OpenReportFolder => self.open_report_folder(),
+            Command::MakeReport => {
+                self.show_collection();
+                self.ask(ctx, Question::Report);
+            }
             Command::AddTrainingFolder => self.ask_training(ctx, Question::TrainingFolder),
             Command::ChooseTrainingResults => self.ask_training(ctx, Question::TrainingResults),
             Command::ChooseTrainingConfig => self.ask_training(ctx, Question::TrainingConfig),
@@ -194,6 +212,17 @@ impl SoftscopeApp {
     fn show_collection(&mut self) {
         self.state.tab = Tab::Analysis;
         self.state.analysis.show_collection();
+    }
+
+    fn open_report_folder(&mut self) {
+        let shown = self
+            .workspace
+            .last_report()
+            .and_then(Path::parent)
+            .map(folder::show);
+        if let Some(Err(text)) = shown {
+            self.tell(NoticeKind::Error, text);
+        }
     }
 
     /// From the scale that is on show, which may be smaller than the one wished for.
@@ -237,10 +266,13 @@ impl SoftscopeApp {
             ExportKind::Recipe => "recipe.json",
             ExportKind::Tokens => "tokens.safetensors",
             ExportKind::Findings(FindingsPart::Influence) => "influence",
+            ExportKind::Findings(FindingsPart::Pixels) => "pixels",
             ExportKind::Findings(FindingsPart::Structure) => "structure",
             ExportKind::Findings(FindingsPart::Sweep) => "sweep",
             ExportKind::Findings(FindingsPart::Codewords) => "codewords",
             ExportKind::Findings(FindingsPart::Directions) => "directions",
+            ExportKind::Findings(FindingsPart::Map) => "map",
+            ExportKind::Findings(FindingsPart::Probes) => "probe",
             ExportKind::Interpolation(AnimationFormat::Gif) => "interpolation.gif",
             ExportKind::Interpolation(AnimationFormat::Apng) => "interpolation.png",
             ExportKind::Interpolation(AnimationFormat::Frames) => "interpolation",
@@ -273,6 +305,7 @@ impl SoftscopeApp {
             Question::Model | Question::ModelFolder => self.state.models_view.open(path),
             Question::GeneratorFolder => self.state.generate.open(path),
             Question::CollectionFolder => self.collect(CollectionSource::Folder(path)),
+            Question::Report => self.workspace.make_report(&path),
             Question::TrainingFolder | Question::TrainingConfig => self.take_for_training(&path),
             Question::TrainingResults => self.settings.train.out = path.display().to_string(),
             Question::SaveSession => self.workspace.save_session(&path),

@@ -244,6 +244,10 @@ impl SoftscopeApp {
             undone_count: active.map_or(0, |subject| subject.history.undone().len()),
             compared_count: self.workspace.compared_count(),
             has_model: self.workspace.model().is_some(),
+            has_collection: self.workspace.collection().is_some(),
+            can_collect_again: self.workspace.collection_order().is_some(),
+            can_report: self.workspace.reported_folder().is_some() && self.workspace.reporting().is_none(),
+            has_report: self.workspace.last_report().is_some(),
             has_findings: self
                 .state
                 .analysis
@@ -289,7 +293,11 @@ impl SoftscopeApp {
                 || is_painting
                 || self.workspace.generation().is_some()
                 || self.workspace.opening_generator().is_some()
-                || self.workspace.export_progress().is_some(),
+                || self.workspace.export_progress().is_some()
+                || self.workspace.collecting().is_some()
+                || self.workspace.mapping().is_some()
+                || self.workspace.probing().is_some()
+                || self.workspace.reporting().is_some(),
         }
     }
 

@@ -76,6 +76,10 @@ enum Need {
     Mask,
     Strokes,
     Painting,
+    Collected,
+    Collectable,
+    Reportable,
+    Reported,
     Idle,
     Trainable,
     Training,
@@ -138,6 +142,15 @@ impl Need {
             ),
             Self::Strokes => (now.has_strokes, "Nothing was drawn in the view Analysis."),
             Self::Painting => (now.is_painting, "Nothing is being painted."),
+            Self::Collectable if !now.has_model => (false, "Open a model first."),
+            Self::Collectable => (now.can_collect_again, "Nothing has been collected yet."),
+            Self::Reportable if !now.has_model => (false, "Open a model first."),
+            Self::Reportable => (
+                now.can_report,
+                "Collect a folder of pictures first: the report is of that folder.",
+            ),
+            Self::Reported => (now.has_report, "Nothing has been reported yet."),
+            Self::Collected => (now.has_collection, "Collect a folder of pictures first."),
             Self::Idle | Self::Trainable if now.is_training => {
                 (false, "A model is being trained: stop that first.")
             }
@@ -174,6 +187,14 @@ pub struct Situation {
     pub selected_count: usize,
     /// Models of the comparison that are done with the picture.
     pub compared_count: usize,
+    /// Tokens of many pictures are collected.
+    pub has_collection: bool,
+    /// Pictures were collected, by this model or another.
+    pub can_collect_again: bool,
+    /// The pictures collected last are those of a folder, and no report is being made.
+    pub can_report: bool,
+    /// A report was written.
+    pub has_report: bool,
     /// Something is measured of what the view Analysis shows.
     pub has_findings: bool,
     /// A second picture to interpolate to is known.
@@ -342,6 +363,11 @@ commands! {
     PaintRegion: Model, Encoded, "Paint region", "Searches tokens that make what is drawn over in the view Analysis look as wanted while the rest stays. One edit, which can be undone.", [ctrl_shift(Key::B)];
     StopPainting: Model, Painting, "Stop painting", "Ends the painting under way and keeps the best tokens so far, as an edit that can be undone.", [];
     DiscardPainting: Model, Painting, "Discard painting", "Ends the painting under way and keeps nothing of it. Esc in the view Analysis does the same.", [];
+    CollectAgain: Model, Collectable, "Collect again", "Encodes the pictures that were collected last anew, such as with another model.", [];
+    MapTokens: Model, Collected, "Map collected tokens", "Lays the tokens of the collected pictures out in the plane, before and after the quantiser: by principal components, then by t-SNE.", [];
+    ProbeTokens: Model, Collected, "Probe collected tokens", "Measures how well the labels of the collected pictures can be read off their tokens by a line, all tokens together and each alone.", [];
+    MakeReport: Model, Reportable, "Make report…", "Measures all of this of the collected folder and writes one page with it into a folder, as the report command does. Takes minutes.", [];
+    OpenReportFolder: Model, Reported, "Open folder of the report", "Shows the report that was made last in the system's file manager.", [];
     AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
     ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
     ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];
@@ -463,6 +489,10 @@ mod tests {
             undone_count: 1,
             selected_count: 2,
             compared_count: 2,
+            has_collection: true,
+            can_collect_again: true,
+            can_report: true,
+            has_report: true,
             has_findings: true,
             has_interpolation: true,
             has_preview: false,

@@ -49,6 +49,8 @@ pub(super) enum Question {
     GeneratorFolder,
     /// A folder of pictures whose tokens are collected.
     CollectionFolder,
+    /// A folder for a report.
+    Report,
     /// A folder of pictures to train on.
     TrainingFolder,
     /// A folder for what training writes.
@@ -73,6 +75,7 @@ impl Question {
             Self::ModelFolder => "Open model folder",
             Self::GeneratorFolder => "Open generator folder",
             Self::CollectionFolder => "Collect folder of pictures",
+            Self::Report => "Choose folder for the report",
             Self::TrainingFolder => "Add folder of pictures",
             Self::TrainingResults => "Choose folder for results",
             Self::TrainingConfig => "Choose training configuration",
@@ -104,6 +107,7 @@ impl Question {
             Self::ModelFolder
             | Self::GeneratorFolder
             | Self::CollectionFolder
+            | Self::Report
             | Self::TrainingFolder
             | Self::TrainingResults => &[],
             Self::TrainingConfig => &[("Configuration", &["toml"]), ("All files", &["*"])],
@@ -339,6 +343,7 @@ fn system_dialog(question: Question, proposal: &Proposal) -> PathsFuture {
         Question::ModelFolder
         | Question::GeneratorFolder
         | Question::CollectionFolder
+        | Question::Report
         | Question::TrainingFolder
         | Question::TrainingResults => {
             let folder = dialog.pick_folder();

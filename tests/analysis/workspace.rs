@@ -304,7 +304,7 @@ fn the_ranking_follows_the_brush_and_the_tokens() {
     let Analysed::Influence(found) = &*finding.found else {
         panic!("expected influence")
     };
-    let expected = found.by_ablation.ranking_within(&mask).unwrap();
+    let expected = found.maps[0].ranking_within(&mask).unwrap();
     let expected: Vec<_> = expected
         .iter()
         .map(|found| (found.token, found.mean_change))

@@ -191,6 +191,11 @@ fn a_token_off_its_mixture_shows_how_far_it_is_and_what_a_projection_reached() {
         panels.run();
     }
     let space = panels.state().workspace.model().unwrap().space.clone();
+    assert_eq!(
+        panels.state().applied().len(),
+        1,
+        "a value beyond what its field takes is left as it is"
+    );
     let (original, state) = (panels.state().original(), panels.state().state());
     let gauge = softscope::analysis::hull_gauge(&space, &original, &state, 4).unwrap();
     assert!(gauge.distance > 0.0 && gauge.steps > 0, "{gauge:?}");
@@ -201,7 +206,7 @@ fn a_token_off_its_mixture_shows_how_far_it_is_and_what_a_projection_reached() {
 
     press(&mut panels, "Project onto hull");
     let state = panels.state().state();
-    assert!(state.mixture(4).is_some());
+    assert!(state.mixture(4).is_some(), "{:?}", panels.state().applied());
     panels.get_by_label(&format!("projected by {sigma:.2} σ"));
     panels.get_by_label(&format!("gap {:.0e}", gauge.gap));
     panels.get_by_label(&format!("steps {}", gauge.steps));

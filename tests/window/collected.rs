@@ -34,7 +34,7 @@ fn two_kinds(folder: &Path, each: u32) -> PathBuf {
 }
 
 /// A section of the Analysis view, with a small model and `each` pictures of two kinds collected.
-fn section(builder: HarnessBuilder<SoftscopeApp>, data: &Path, title: &str, each: u32) -> Window {
+pub(super) fn section(builder: HarnessBuilder<SoftscopeApp>, data: &Path, title: &str, each: u32) -> Window {
     let mut window = build(builder, data, settings(ThemeChoice::Dark), Vec::new());
     press(&mut window, Modifiers::COMMAND, Key::F6);
     click(&mut window, title);
@@ -151,7 +151,8 @@ fn a_direction_is_found_judged_saved_and_turned() {
     click(&mut window, "Save direction");
     settle(&mut window);
     assert!(data.path().join("directions/light.json").is_file());
-    window.get_by_label_contains("area 1.00, 100 % right");
+    let stated = window.get_all_by_label_contains("separates area 1.00, 100 % right");
+    assert_eq!(stated.count(), 2, "of what was found, and beside the slider");
 
     let before = edited_bytes(&window);
     let label = "move along light";
@@ -224,7 +225,7 @@ fn it_looks_right_on_a_collection() {
     look(&mut window, "directions_dark");
 }
 
-fn look(window: &mut Window, name: &str) {
+pub(super) fn look(window: &mut Window, name: &str) {
     window.remove_cursor();
     settle(window);
     // They name folders of the machine, and go by themselves.

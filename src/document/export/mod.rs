@@ -85,6 +85,8 @@ pub enum Export {
 pub enum FindingsPart {
     /// What each token does to the picture: `softscope attribute --by both`.
     Influence,
+    /// The same with its figures under the brush: `softscope attribute --by both --mask`.
+    Pixels,
     /// How the picture is made up of its tokens: `softscope structure`.
     Structure,
     /// The picture from soft to hard: `sweep.png` and `sweep.csv` of `softscope atlas`.
@@ -93,6 +95,10 @@ pub enum FindingsPart {
     Codewords,
     /// The directions found last in the collection: the files of `softscope directions`.
     Directions,
+    /// The collection's tokens in the plane: the files of `softscope map`.
+    Map,
+    /// What probes read off the collection's tokens: the files of `softscope probe`.
+    Probes,
 }
 
 impl FindingsPart {
@@ -100,9 +106,10 @@ impl FindingsPart {
     pub fn kinds(self) -> &'static [AnalysisKind] {
         match self {
             Self::Influence => &[AnalysisKind::Influence],
+            Self::Pixels => &[AnalysisKind::Influence, AnalysisKind::Brush],
             Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
             Self::Sweep => &[AnalysisKind::Sweep],
-            Self::Codewords | Self::Directions => &[],
+            Self::Codewords | Self::Directions | Self::Map | Self::Probes => &[],
         }
     }
 }

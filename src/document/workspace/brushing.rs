@@ -127,7 +127,10 @@ impl Workspace {
         self.background(
             move || {
                 let ranking = match &*influence {
-                    Analysed::Influence(found) => found.by_ablation.ranking_within(&mask),
+                    Analysed::Influence(found) => {
+                        let [by_ablation, _] = &found.maps;
+                        by_ablation.ranking_within(&mask)
+                    }
                     _ => None,
                 };
                 (mask, influence, ranking.unwrap_or_default())

@@ -3,12 +3,13 @@
 use super::Workspace;
 use super::exporting::{ExportTask, MakeFiles};
 use crate::analysis::{CodewordAtlas, CodewordUse};
+use crate::document::atlas::alone_in_place;
 use crate::document::{
     CODEWORD_PAIRS, CodewordFindings, CodewordSheetRow, Collection, DocumentError, ExportedFiles,
     PictureInput, codeword_files, codeword_sheet,
 };
 use crate::engine::{DecodeJob, ModelInfo};
-use crate::latent::{LatentState, Tokens};
+use crate::latent::LatentState;
 use crate::picture::{Fit, Rgb8};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,13 +156,8 @@ impl User {
 
 /// The tokens of the picture that uses a codeword most, with the codeword alone in the place of that token.
 fn in_place(model: &ModelInfo, collection: &Collection, codeword: &CodewordUse) -> Option<DecodeJob> {
-    let most = codeword.users.first()?;
-    let values = model
-        .space
-        .codebook()?
-        .codeword(codeword.segment, codeword.codeword)?;
-    let mut z: Tokens = collection.pictures.get(most.picture)?.z.clone();
-    z.row_mut(most.token).copy_from_slice(values);
+    let z_of = |picture: usize| Some(&collection.pictures.get(picture)?.z);
+    let z = alone_in_place(model.space.codebook()?, codeword, z_of)?;
     Some(DecodeJob {
         base: Arc::new(LatentState::from_z(z)),
         edits: Arc::from([]),

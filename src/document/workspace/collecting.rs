@@ -289,6 +289,7 @@ impl Workspace {
     pub(super) fn forget_collection(&mut self) {
         self.cancel_collecting();
         self.collecting.held = None;
+        self.forget_survey();
     }
 
     fn library_listing(&self, order: &CollectionOrder) -> Listing {
@@ -456,6 +457,7 @@ impl Workspace {
             [] => self.notice(NoticeKind::Done, text),
             left_out => self.notice(NoticeKind::Warning, format!("{text}. {}", summary(left_out))),
         }
+        self.forget_survey();
         self.collecting.held = Some(Arc::new(collection));
     }
 }

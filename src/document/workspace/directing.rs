@@ -200,7 +200,7 @@ impl Workspace {
     pub fn moved_along(&self, vector: &[Vec<f32>]) -> f32 {
         let Some(subject) = self.active() else { return 0.0 };
         let edits = subject.history.applied().iter().chain(subject.history.pending());
-        edits
+        let moved: f32 = edits
             .map(|edit| match edit {
                 Edit::Direction {
                     source: DirectionSource::Vector(rows),
@@ -208,7 +208,9 @@ impl Workspace {
                 } if rows == vector => *amount,
                 _ => 0.0,
             })
-            .sum()
+            .sum();
+        // The sum of nothing is -0.
+        moved + 0.0
     }
 }
 

@@ -68,6 +68,7 @@ impl Workspace {
         self.forget_collection();
         self.forget_brush();
         self.forget_painting();
+        self.cancel_report();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {
             if let Some(work) = self.work.get_mut(&subject.id) {
@@ -216,21 +217,21 @@ impl Workspace {
     fn take_worked(&mut self, stamp: Stamp, kind: WorkKind) {
         match kind {
             WorkKind::Collection => self.take_collected(stamp),
-            WorkKind::Report => {}
+            WorkKind::Report => self.take_measured(stamp),
         }
     }
 
     fn take_work_failure(&mut self, stamp: Stamp, kind: WorkKind, message: &str) {
         match kind {
             WorkKind::Collection => self.take_collecting_failure(stamp, message),
-            WorkKind::Report => {}
+            WorkKind::Report => self.take_report_failure(stamp, message),
         }
     }
 
     fn take_work_cancelled(&mut self, stamp: Stamp, kind: WorkKind) {
         match kind {
             WorkKind::Collection => self.take_collecting_cancelled(stamp),
-            WorkKind::Report => {}
+            WorkKind::Report => self.take_report_cancelled(stamp),
         }
     }
 

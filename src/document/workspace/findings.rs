@@ -2,6 +2,7 @@
 
 use super::exporting::{ExportTask, MakeFiles};
 use super::{Workspace, analysing::Kept};
+use crate::analysis::TokenInfluence;
 use crate::document::{
     DocumentError, ExportedFiles, FindingsPart, GradientFindings, InfluenceFindings, StructureFindings,
     influence_files, structure_files, sweep_files, sweep_sheet,
@@ -21,6 +22,9 @@ impl Workspace {
         match part {
             FindingsPart::Codewords => self.counted().is_some(),
             FindingsPart::Directions => self.found_directions().is_some(),
+            FindingsPart::Map => self.token_map().is_some(),
+            FindingsPart::Probes => self.probes().is_some(),
+            FindingsPart::Pixels => self.brush().is_some() && self.kept(AnalysisKind::Influence).is_some(),
             _ => part.kinds().iter().any(|kind| self.kept(*kind).is_some()),
         }
     }
@@ -33,7 +37,10 @@ impl Workspace {
         let make_folder = match part {
             FindingsPart::Codewords => return self.codewords_task(path).ok_or_else(nothing),
             FindingsPart::Directions => self.directions_folder(),
+            FindingsPart::Map => self.map_folder(),
+            FindingsPart::Probes => self.probes_folder(),
             FindingsPart::Influence => self.influence_folder(),
+            FindingsPart::Pixels => self.pixels_folder(),
             FindingsPart::Structure => self.structure_folder(),
             FindingsPart::Sweep => self.sweep_folder(),
         };
@@ -53,8 +60,40 @@ impl Workspace {
         let Kept { found, picture, .. } = self.kept(AnalysisKind::Influence)?;
         let (found, decoded, model) = (Arc::clone(found), Arc::clone(picture), self.model_hash());
         Some(Box::new(move || match &*found {
-            Analysed::Influence(found) => influence_files(&influence_findings(found, &decoded), &model),
+            Analysed::Influence(found) => {
+                let [ablation, gradient] = [&found.by_ablation.ranking, &found.by_gradient.ranking];
+                influence_files(&influence_findings(found, &decoded, [ablation, gradient]), &model)
+            }
             _ => Err(not_measured()),
+        }))
+    }
+
+    /// The same with both rankings under the brush, and what the gradient says of a random move, where that is known.
+    fn pixels_folder(&self) -> Option<MakeFolder> {
+        let Kept { found, picture, .. } = self.kept(AnalysisKind::Influence)?;
+        let mask = Arc::clone(self.brush()?);
+        let brush = self.kept(AnalysisKind::Brush).map(|kept| Arc::clone(&kept.found));
+        let (found, decoded, model) = (Arc::clone(found), Arc::clone(picture), self.model_hash());
+        Some(Box::new(move || {
+            let Analysed::Influence(found) = &*found else {
+                return Err(not_measured());
+            };
+            let rankings = found
+                .maps
+                .each_ref()
+                .map(|maps| maps.ranking_within(&mask).unwrap_or_default());
+            let [ablation, gradient] = &rankings;
+            let sensitivity = match brush.as_deref() {
+                Some(Analysed::Brush(brush)) if Arc::ptr_eq(&brush.mask, &mask) => {
+                    Some(brush.sensitivity.as_slice())
+                }
+                _ => None,
+            };
+            let findings = InfluenceFindings {
+                sensitivity,
+                ..influence_findings(found, &decoded, [ablation, gradient])
+            };
+            influence_files(&findings, &model)
         }))
     }
 
@@ -90,6 +129,16 @@ impl Workspace {
         Some(Box::new(move || Ok(found.files())))
     }
 
+    fn map_folder(&self) -> Option<MakeFolder> {
+        let map = Arc::clone(self.token_map()?);
+        Some(Box::new(move || map.files()))
+    }
+
+    fn probes_folder(&self) -> Option<MakeFolder> {
+        let probes = Arc::clone(self.probes()?);
+        Some(Box::new(move || probes.files()))
+    }
+
     fn sweep_folder(&self) -> Option<MakeFolder> {
         let kept = self.kept(AnalysisKind::Sweep)?;
         let (found, subject) = (Arc::clone(&kept.found), self.active()?);
@@ -103,15 +152,21 @@ impl Workspace {
     }
 }
 
-fn influence_findings<'a>(found: &'a InfluenceFound, decoded: &'a Rgb8) -> InfluenceFindings<'a> {
+/// `rankings` are by ablation and by the gradient.
+fn influence_findings<'a>(
+    found: &'a InfluenceFound,
+    decoded: &'a Rgb8,
+    rankings: [&'a [TokenInfluence]; 2],
+) -> InfluenceFindings<'a> {
     let [ablation, gradient] = &found.maps;
+    let [by_ablation, by_gradient] = rankings;
     InfluenceFindings {
         decoded,
         maps: ablation,
-        ranking: &found.by_ablation.ranking,
+        ranking: by_ablation,
         gradient: Some(GradientFindings {
             maps: gradient,
-            ranking: &found.by_gradient.ranking,
+            ranking: by_gradient,
             agreement: &found.agreement,
         }),
         sensitivity: None,

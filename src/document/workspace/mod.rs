@@ -15,11 +15,13 @@ mod findings;
 mod generating;
 mod importing;
 mod painting;
+mod reporting;
 mod sessions;
+mod surveying;
 
 use super::autosave::AutosaveSlot;
 use super::{DocumentError, Places, Recipe, Shown, Subject, embedded};
-use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, ViewId};
+use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, ViewId, Wake};
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
 use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
@@ -42,11 +44,15 @@ pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
 use importing::{FolderImport, TokenImport};
 use painting::PaintWork;
 pub use painting::{PaintOrder, PaintTarget};
+pub use reporting::ReportProgress;
+use reporting::Reporting;
 use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+pub use surveying::DEFAULT_MOST_MAPPED;
+use surveying::Surveying;
 
 /// Where a picture comes from.
 #[derive(Debug, Clone)]
@@ -125,6 +131,9 @@ pub struct Workspace {
     comparison: Comparison,
     analysing: Analysing,
     collecting: Collecting,
+    surveying: Surveying,
+    reporting: Reporting,
+    wake: Wake,
     counting: Counting,
     directing: Directing,
     brushing: Brushing,
@@ -216,9 +225,11 @@ fn edited_view(id: SubjectId) -> ViewId {
 impl Workspace {
     /// `wake` is called from other threads when [`Workspace::update`] has something to take in.
     pub fn new(engine: Engine, places: Places, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let wake: Wake = Arc::new(wake);
+        let for_jobs = Wake::clone(&wake);
         let mut workspace = Self {
             engine,
-            jobs: Jobs::new(wake),
+            jobs: Jobs::new(move || for_jobs()),
             saving: Saving::default(),
             autosave: AutosaveSlot::take(&places),
             places,
@@ -246,6 +257,9 @@ impl Workspace {
             collecting: Collecting::default(),
             brushing: Brushing::default(),
             painting: PaintWork::default(),
+            surveying: Surveying::default(),
+            reporting: Reporting::default(),
+            wake,
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -262,6 +276,7 @@ impl Workspace {
         while let Some(event) = self.engine.poll() {
             self.take_event(event);
         }
+        self.take_survey();
         self.pump();
         std::mem::take(&mut self.notices)
     }
@@ -274,7 +289,7 @@ impl Workspace {
                 self.take_job(finished);
             } else if let Some(event) = self.engine.wait() {
                 self.take_event(event);
-            } else {
+            } else if !self.finish_survey() {
                 return std::mem::take(&mut self.notices);
             }
         }
@@ -295,6 +310,8 @@ impl Workspace {
             || self.is_analysing()
             || self.collecting().is_some()
             || self.is_painting()
+            || self.is_surveying()
+            || self.reporting().is_some()
     }
 
     /// Folders in use.
@@ -308,7 +325,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses; a collection; a painting.
+    /// imported; what the comparison still lacks; analyses; a collection, its map, its probes and a report; a painting.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -322,6 +339,9 @@ impl Workspace {
         self.hold_comparison();
         self.cancel_analyses();
         self.cancel_collecting();
+        self.cancel_mapping();
+        self.cancel_probing();
+        self.cancel_report();
         self.discard_painting();
     }
 
@@ -522,6 +542,7 @@ impl Workspace {
                     .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
                 self.next_of_folder();
                 self.collecting_lost_a_job();
+                self.reporting_lost_a_job();
                 self.directing_lost_a_job();
                 self.notice(
                     NoticeKind::Error,

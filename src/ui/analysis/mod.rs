@@ -9,10 +9,12 @@ mod collected;
 mod collection;
 mod directions;
 mod influence;
+mod map;
 mod matrix;
 mod paint;
 mod pixels;
 mod plots;
+mod probes;
 mod structure;
 mod sweep;
 mod terms;
@@ -31,8 +33,10 @@ use codewords::Codewords;
 use directions::Directions;
 use egui::{CentralPanel, Key, Modifiers, Panel, ScrollArea, Ui};
 use influence::Influence;
+use map::MapSection;
 use paint::PaintForm;
 use pixels::Pixels;
+use probes::Probes;
 use std::sync::Arc;
 use structure::Structure;
 use sweep::Sweep;
@@ -55,10 +59,14 @@ pub(super) enum Section {
     Codewords,
     /// Directions among the pictures of a collection.
     Directions,
+    /// A collection's tokens in the plane.
+    Map,
+    /// What can be read off a collection's tokens.
+    Probes,
 }
 
 impl Section {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Influence,
         Self::Pixels,
         Self::Paint,
@@ -66,6 +74,8 @@ impl Section {
         Self::Sweep,
         Self::Codewords,
         Self::Directions,
+        Self::Map,
+        Self::Probes,
     ];
 
     fn title(self) -> &'static str {
@@ -77,6 +87,8 @@ impl Section {
             Self::Sweep => "Soft to hard",
             Self::Codewords => "Codewords",
             Self::Directions => "Directions",
+            Self::Map => "Map",
+            Self::Probes => "Probe",
         }
     }
 
@@ -101,8 +113,7 @@ impl Section {
             }
             Self::Sweep => {
                 "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
-                 see its tau on the selected tokens, or on all where none is, click it to set it, or move tau by hand: all \
-                 are edits that can be undone."
+                 see its tau on the selected tokens, or on all where none is; click it, or move tau by hand, to set it."
             }
             Self::Codewords => {
                 "Which codewords the tokens of many pictures are mixed from, which pictures use one most, and which go with it. \
@@ -111,6 +122,15 @@ impl Section {
             Self::Directions => {
                 "Ways through the latent space along which pictures change together: between two groups of pictures, or those \
                  along which most of them differ. Saved ones are sliders for every picture, and recipes find them by name."
+            }
+            Self::Map => {
+                "Every token of many pictures is a point: tokens with like values lie together, before the quantiser and after \
+                 it. Colours show what they share: a label, their place in the sequence, how mixed they are, their picture."
+            }
+            Self::Probes => {
+                "How well a straight line through the tokens' values tells what is known of pictures it has not seen: the label \
+                 of a folder or the columns of a table. Bright cells name the tokens that carry a label alone; click one to \
+                 select its token."
             }
         }
     }
@@ -123,7 +143,7 @@ impl Section {
             Self::Paint => Some(Command::PaintRegion),
             Self::Structure => Some(Command::MeasureStructure),
             Self::Sweep => Some(Command::SweepSharpness),
-            Self::Codewords | Self::Directions => None,
+            Self::Codewords | Self::Directions | Self::Map | Self::Probes => None,
         }
     }
 
@@ -131,20 +151,20 @@ impl Section {
     fn part(self) -> Option<FindingsPart> {
         match self {
             Self::Influence => Some(FindingsPart::Influence),
-            Self::Pixels | Self::Paint => None,
+            Self::Pixels => Some(FindingsPart::Pixels),
+            Self::Paint => None,
             Self::Structure => Some(FindingsPart::Structure),
             Self::Sweep => Some(FindingsPart::Sweep),
             Self::Codewords => Some(FindingsPart::Codewords),
             Self::Directions => Some(FindingsPart::Directions),
+            Self::Map => Some(FindingsPart::Map),
+            Self::Probes => Some(FindingsPart::Probes),
         }
     }
 
     /// What is measured for it.
     fn kinds(self) -> &'static [AnalysisKind] {
-        match self {
-            Self::Pixels => &[AnalysisKind::Influence, AnalysisKind::Brush],
-            _ => self.part().map_or(&[], FindingsPart::kinds),
-        }
+        self.part().map_or(&[], FindingsPart::kinds)
     }
 
     /// Whether a hand draws over its picture.
@@ -166,6 +186,8 @@ pub(super) struct AnalysisView {
     sweep: Sweep,
     codewords: Codewords,
     directions: Directions,
+    map: MapSection,
+    probes: Probes,
     hand: Hand,
 }
 
@@ -185,6 +207,8 @@ impl AnalysisView {
             sweep: Sweep::default(),
             codewords: Codewords::default(),
             directions: Directions::default(),
+            map: MapSection::default(),
+            probes: Probes::default(),
             hand: Hand::default(),
         }
     }
@@ -212,6 +236,18 @@ impl AnalysisView {
         if self.section.command().is_some() {
             self.section = Section::Codewords;
         }
+    }
+
+    /// Lays the collection's tokens out by t-SNE, and shows them.
+    pub(super) fn map(&mut self, workspace: &mut Workspace) {
+        self.section = Section::Map;
+        self.map.lay_out(workspace);
+    }
+
+    /// Probes the collection's tokens, and shows what is found.
+    pub(super) fn probe(&mut self, workspace: &mut Workspace) {
+        self.section = Section::Probes;
+        workspace.probe_tokens(0);
     }
 
     /// What the section on show writes.
@@ -306,6 +342,11 @@ impl AnalysisView {
                 no_brush_ui(ui);
                 return;
             }
+            if self.section == Section::Map {
+                // It fills what is left: what scrolls is the map.
+                self.map.ui(ui, workspace, selection);
+                return;
+            }
             ScrollArea::vertical()
                 .id_salt(self.section.title())
                 .auto_shrink([false, false])
@@ -317,6 +358,8 @@ impl AnalysisView {
                     Section::Sweep => self.sweep.ui(ui, workspace, selection, &mut self.hand),
                     Section::Codewords => self.codewords.ui(ui, workspace, selection),
                     Section::Directions => self.directions.ui(ui, workspace, &mut self.hand),
+                    Section::Probes => self.probes.ui(ui, workspace, selection, now, commands),
+                    Section::Map => {}
                 });
         });
         self.hand.end(ui, workspace);

@@ -53,7 +53,7 @@ pub(super) const PAINT_HOLD: Term = Term {
 pub(super) const IN_ITS_PLACE: Term = Term {
     name: "in its place",
     text: "What takes the place of a token that is left out: the data-set mean, the least informative value; zero; or the\n\
-           token plus Gaussian noise of one deviation of the latent, which asks how sensitive the picture is to it.",
+           token plus Gaussian noise in units of the latent's deviation, which asks how sensitive the picture is to it.",
 };
 pub(super) const ORDERS: Term = Term {
     name: "PSNR in dB by tokens kept",

@@ -102,6 +102,7 @@ impl Slider<'_> {
             let speed = f64::from((typed * 0.01).max(0.001));
             let number = DragValue::new(&mut typed)
                 .range(self.range)
+                .clamp_existing_to_range(false)
                 .speed(speed)
                 .fixed_decimals(self.digits)
                 .suffix(self.unit)

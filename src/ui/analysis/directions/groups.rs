@@ -34,8 +34,8 @@ pub(super) struct Groups {
     with: Option<Label>,
     /// `None` is all others.
     without: Option<Label>,
-    /// Ticked by hand, over the labels.
-    ticked: BTreeMap<usize, Group>,
+    /// Put there by hand, whatever the labels say; `None` is neither.
+    ticked: BTreeMap<usize, Option<Group>>,
 }
 
 /// The labels of a collection: factor, its name, names of the labels.
@@ -86,18 +86,14 @@ impl Groups {
 
     fn group(&self, collection: &Collection, picture: usize) -> Option<Group> {
         if let Some(group) = self.ticked.get(&picture) {
-            return Some(*group);
+            return *group;
         }
-        let (factor, with) = self.with?;
-        if label_of(collection, factor, picture)? == with {
+        let has = |(factor, label): Label| label_of(collection, factor, picture) == Some(label);
+        if self.with.is_some_and(has) {
             return Some(Group::With);
         }
-        match self.without {
-            None => Some(Group::Without),
-            Some((factor, without)) => {
-                (label_of(collection, factor, picture)? == without).then_some(Group::Without)
-            }
-        }
+        let is_without = self.without.map_or(self.with.is_some(), has);
+        is_without.then_some(Group::Without)
     }
 
     fn members(&self, collection: &Collection, group: Group) -> Vec<usize> {
@@ -214,9 +210,10 @@ impl Groups {
             Some(Group::Without) => "without",
             None => "",
         };
+        let spoken = format!("{} {said}", picture.name);
         let cell = Cell {
             texture,
-            label: &format!("{} {said}", picture.name).trim_end().to_owned(),
+            label: spoken.trim_end(),
             name: said,
             value: "",
             is_selected: group == Some(Group::With),
@@ -224,29 +221,17 @@ impl Groups {
             is_stop: false,
         };
         if cell.ui(ui, SIDE).on_hover_text(&picture.name).clicked() {
-            self.tick(collection, place, group);
+            self.tick(place, group);
         }
     }
 
     /// With, without, neither, and around again.
-    fn tick(&mut self, collection: &Collection, place: usize, group: Option<Group>) {
-        match group {
-            None => self.ticked.insert(place, Group::With),
-            Some(Group::With) => self.ticked.insert(place, Group::Without),
-            Some(Group::Without) => self.ticked.remove(&place),
+    fn tick(&mut self, place: usize, group: Option<Group>) {
+        let next = match group {
+            None => Some(Group::With),
+            Some(Group::With) => Some(Group::Without),
+            Some(Group::Without) => None,
         };
-        // What its labels say is no longer what it was ticked out of: from there on pictures are ticked alone.
-        if self.group(collection, place) == group {
-            self.keep_as_ticked(collection);
-            self.ticked.remove(&place);
-        }
-    }
-
-    /// The groups as they are, without their labels.
-    fn keep_as_ticked(&mut self, collection: &Collection) {
-        let groups: BTreeMap<usize, Group> = (0..collection.pictures.len())
-            .filter_map(|place| Some((place, self.group(collection, place)?)))
-            .collect();
-        (self.with, self.without, self.ticked) = (None, None, groups);
+        self.ticked.insert(place, next);
     }
 }

@@ -8,7 +8,7 @@ use crate::ui::dial::{Dial, Snap};
 use crate::ui::hand::{Grip, Hand};
 use crate::ui::shown_tokens::ShownTokens;
 use crate::ui::theme::icon;
-use crate::ui::{glossary, theme};
+use crate::ui::{fact, glossary, theme};
 use egui::{DragValue, TextEdit, Ui};
 use std::ops::RangeInclusive;
 
@@ -127,6 +127,7 @@ fn slider_ui(
     let number = DragValue::new(&mut typed)
         .speed(0.02)
         .range(SIGMAS)
+        .clamp_existing_to_range(false)
         .fixed_decimals(2)
         .suffix(" σ")
         .update_while_editing(false);
@@ -162,16 +163,11 @@ fn settled(workspace: &Workspace, direction: &SavedDirection) -> f32 {
 fn statement_ui(ui: &mut Ui, direction: &SavedDirection) {
     if let Some(separation) = &direction.separation {
         let text = separation_text(separation);
-        let said = if is_chance(separation) {
-            ui.colored_label(
-                ui.visuals().warn_fg_color,
-                format!("{text}: no better than chance"),
-            )
-        } else {
-            ui.label(theme::muted(text))
-        };
-        glossary::explain(said, terms::SEPARATION);
+        glossary::explain(fact::ui(ui, None, "separates", &text), terms::SEPARATION);
+        if is_chance(separation) {
+            ui.colored_label(ui.visuals().warn_fg_color, "no better than chance");
+        }
     } else if let Some(share) = direction.share_of_variance {
-        ui.label(theme::muted(format!("{:.1} % of the variance", 100.0 * share)));
+        fact::ui(ui, None, "of the variance", &format!("{:.1} %", 100.0 * share));
     }
 }
