@@ -14,6 +14,7 @@ mod encoder;
 mod error;
 mod files;
 mod fixed_product;
+pub(crate) mod flash;
 pub(crate) mod fused;
 mod gaussian;
 mod head;
