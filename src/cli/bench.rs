@@ -1,10 +1,13 @@
-//! `softscope bench [--model M]…`
+//! `softscope bench [--model M]… [--against PYTHON]`
 
 use super::context::Context;
 use super::error::CliError;
 use super::table::Table;
-use crate::bench::{self, DragLatency, Effort, ModelBench, Stage};
+use crate::bench::{self, Comparison, DragLatency, Effort, ModelBench, Stage};
+use crate::engine::{Precision, RunOptions};
 use crate::picture::{self, Fit, Planar, Rgb8};
+use crate::tokenizer::ModelFiles;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -15,6 +18,20 @@ pub(super) struct Args {
     /// Positions of the scripted drag
     #[arg(long, value_name = "N", default_value_t = 200)]
     drag: usize,
+    /// Run the same model in PyTorch too, by turns: a Python that has torch, or `pytorch` for python3
+    #[arg(long, value_name = "PYTHON")]
+    against: Option<PathBuf>,
+}
+
+impl Args {
+    fn python(&self) -> Option<&Path> {
+        let given = self.against.as_deref()?;
+        Some(if given == Path::new("pytorch") {
+            Path::new("python3")
+        } else {
+            given
+        })
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -34,16 +51,40 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         context.note(&format!("Measuring {}", files.name));
         let progress = context.progress("Loading");
         let options = context.run_options();
-        models.push(bench::measure(
-            &files,
-            &options,
-            effort,
-            |side| input(context, side),
-            &progress,
-        )?);
+        let mut model = bench::measure(&files, &options, effort, |side| input(context, side), &progress)?;
+        if let Some(python) = args.python() {
+            model.against = against(context, python, &files, &options, effort.per_stage)?;
+        }
+        models.push(model);
     }
     let json = serde_json::json!({ "command": "bench", "models": models });
     context.results(&text(&models), &json)
+}
+
+/// The model in PyTorch, in the precision that was asked for or in both.
+fn against(
+    context: &Context,
+    python: &Path,
+    files: &ModelFiles,
+    options: &RunOptions,
+    per_stage: Duration,
+) -> Result<Vec<Comparison>, CliError> {
+    let precisions: &[Precision] = match options.precision {
+        Precision::Auto => &[Precision::F32, Precision::Bf16],
+        Precision::F32 => &[Precision::F32],
+        Precision::Bf16 => &[Precision::Bf16],
+    };
+    let compare = |precision: &Precision| {
+        context.note("Measuring beside PyTorch");
+        let options = RunOptions {
+            precision: *precision,
+            ..*options
+        };
+        Ok(bench::compare(python, files, &options, per_stage, |side| {
+            input(context, side)
+        })?)
+    };
+    precisions.iter().map(compare).collect()
 }
 
 /// The first sample photograph, or a gradient where none ships: the time does not depend on what is in the picture.
@@ -80,6 +121,9 @@ fn model_text(model: &ModelBench) -> String {
             "peak of large matrix products here: {peak:.0} GFLOP/s\n"
         ));
     }
+    if let Some(peak) = model.preview_peak_gop_per_s {
+        lines.push_str(&format!("peak in 8 bits: {peak:.0} Gop/s\n"));
+    }
     if let Some(bytes) = model.peak_memory_bytes {
         lines.push_str(&format!(
             "peak memory: {:.0} MiB\n",
@@ -90,7 +134,36 @@ fn model_text(model: &ModelBench) -> String {
     lines.push_str(&stages_table(&model.stages));
     lines.push('\n');
     lines.push_str(&drag_text(&model.drag));
+    for comparison in &model.against {
+        lines.push('\n');
+        lines.push_str(&comparison_text(comparison));
+    }
     lines
+}
+
+fn comparison_text(comparison: &Comparison) -> String {
+    let mut table = Table::new(&["stage", "ours ms", "PyTorch ms", "speed", "of medians", "difference"]);
+    for stage in &comparison.stages {
+        table.push(vec![
+            stage.stage.to_owned(),
+            format!("{:.2}", stage.ours.best_ms),
+            format!("{:.2}", stage.theirs.best_ms),
+            format!("{:.2} x", stage.speed_ratio),
+            format!("{:.2} x", stage.median_ratio),
+            format!("{:.0e}", stage.difference),
+        ]);
+    }
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let ours = comparison
+        .our_peak_bytes
+        .map_or_else(|| "-".to_owned(), |bytes| format!("{:.0} MiB", mebibytes(bytes)));
+    format!(
+        "beside PyTorch {}, {}, by turns:\n{}peak memory: ours {ours}, PyTorch {:.0} MiB\n",
+        comparison.torch,
+        comparison.precision,
+        table.render(),
+        mebibytes(comparison.their_peak_bytes)
+    )
 }
 
 fn stages_table(stages: &[Stage]) -> String {

@@ -1,5 +1,6 @@
 //! What can go wrong in a command, and how it is told.
 
+use crate::bench::AgainstError;
 use crate::document::{DocumentError, RecipeError};
 use crate::engine::EngineError;
 use crate::generator::GeneratorError;
@@ -34,6 +35,8 @@ pub(crate) enum CliError {
     Edit(#[from] EditError),
     #[error(transparent)]
     Train(#[from] TrainError),
+    #[error(transparent)]
+    Against(#[from] AgainstError),
     #[error("{}: no such file or folder; check the path", .0.display())]
     Missing(PathBuf),
     #[error("cannot read {}: {source}", .path.display())]
