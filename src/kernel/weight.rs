@@ -101,11 +101,6 @@ impl PackedWeight {
         self.grouping
     }
 
-    /// One for each output, with zeros to whole panels.
-    pub(crate) fn bias(&self) -> &[f32] {
-        &self.bias
-    }
-
     pub(super) fn inner_panels(&self) -> usize {
         self.grouping.panels(self.inputs)
     }
@@ -276,8 +271,8 @@ mod tests {
                         assert_eq!(back[column * outputs + row], expected);
                     }
                 }
-                assert_eq!(packed.bias()[..outputs], vec![0.5; outputs]);
-                assert!(packed.bias()[outputs..].iter().all(|bias| *bias == 0.0));
+                assert_eq!(packed.bias[..outputs], vec![0.5; outputs]);
+                assert!(packed.bias[outputs..].iter().all(|bias| *bias == 0.0));
             }
         }
     }

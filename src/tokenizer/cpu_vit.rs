@@ -370,25 +370,25 @@ impl CpuVit {
         let out_rows = sizes.pictures * asking.len();
         let out_panels = self.heads * panels(self.head_dim);
         let out = operand.take(out_panels * out_rows * Format::from(format).panel_words());
-        let mut attention = Attention {
-            heads: self.heads,
-            head_dim: self.head_dim,
-            pictures: sizes.pictures,
-            length: sizes.length,
-            format: self.attention_format(),
-            rotation: None,
-            from: asking.start,
-            until: asking.end,
+        let mut attend = |rotation: Option<Rotation<'_>>| {
+            let attention = Attention {
+                heads: self.heads,
+                head_dim: self.head_dim,
+                pictures: sizes.pictures,
+                length: sizes.length,
+                format: self.attention_format(),
+                rotation,
+                from: asking.start,
+                until: asking.end,
+            };
+            attention.forward(self.isa, qkv, format, out);
         };
         let Some((cosines, sines)) = turn.map(Turn::tables) else {
-            attention.forward(self.isa, qkv, format, out);
+            attend(None);
             return Ok(());
         };
         with_values(cosines, |cosines| {
-            with_values(sines, |sines| {
-                attention.rotation = Some(Rotation { cosines, sines });
-                attention.forward(self.isa, qkv, format, out);
-            })
+            with_values(sines, |sines| attend(Some(Rotation { cosines, sines })))
         })?
     }
 
