@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
+#[path = "document/ahead.rs"]
+mod ahead;
+
 const OPTIONS: RunOptions = RunOptions {
     device: DeviceChoice::Cpu,
     precision: softscope::engine::Precision::F32,

@@ -15,12 +15,20 @@ use std::path::{Path, PathBuf};
 
 #[path = "window/analysing.rs"]
 mod analysing;
+#[path = "window/brushing.rs"]
+mod brushing;
+#[path = "window/collected.rs"]
+mod collected;
 #[path = "window/comparing.rs"]
 mod comparing;
 #[path = "support/fixtures.rs"]
 mod fixtures;
 #[path = "support/pictures.rs"]
 mod pictures;
+#[path = "window/previewing.rs"]
+mod previewing;
+#[path = "window/surveyed.rs"]
+mod surveyed;
 #[path = "window/training.rs"]
 mod training;
 

@@ -15,6 +15,21 @@ pub(crate) fn shuffled(count: usize, seed: u64, stream: u64) -> Vec<usize> {
     order
 }
 
+/// All of 0..count, far neighbours first.
+pub(crate) fn mixed_order(count: usize) -> impl Iterator<Item = usize> {
+    let mut step = (count as f64 * 0.618_034) as usize;
+    let common = |mut a: usize, mut b: usize| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    while count > 1 && common(count, step.max(1)) != 1 {
+        step += 1;
+    }
+    (0..count).map(move |index| (index * step.max(1)) % count.max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,5 +43,14 @@ mod tests {
         sorted.sort_unstable();
         assert_eq!(sorted, (0..50).collect::<Vec<_>>());
         assert!(shuffled(0, 1, 1).is_empty());
+    }
+
+    #[test]
+    fn every_point_is_drawn_once() {
+        for count in [0, 1, 2, 3, 8, 97, 100] {
+            let mut order: Vec<usize> = mixed_order(count).collect();
+            order.sort_unstable();
+            assert_eq!(order, (0..count).collect::<Vec<_>>());
+        }
     }
 }

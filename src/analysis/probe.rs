@@ -1,9 +1,11 @@
 //! Linear probes: what can be read off the tokens by a line.
 
+use super::Watch;
 use super::draw::shuffled;
 use super::ridge::{Predictor, Ridge};
 use super::share::{Hits, area_under_curve};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Strengths that are tried on the validation part.
 const STRENGTHS: [f64; 7] = [1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0];
@@ -129,12 +131,13 @@ impl<'a> TokenRows<'a> {
 
 /// Ridge regression on the labels as vectors of 0 and 1, the largest value naming the label; its strength is the one
 /// best on the validation part. `labels`: one of 0..C for each picture. `None` where a part of the split is empty or
-/// lengths differ.
+/// lengths differ, and when told to stop.
 pub fn probe_classes(
     tokens: TokenRows<'_>,
     labels: &[usize],
     classes: usize,
     split: &Split,
+    watch: Watch<'_>,
 ) -> Option<ClassProbes> {
     if labels.len() != tokens.rows.len() {
         return None;
@@ -147,10 +150,11 @@ pub fn probe_classes(
                 .collect()
         })
         .collect();
-    let (all, _) = probe_class(&tokens.all(), labels, &targets, split)?;
+    let steps = Steps::new(tokens.count + 1, watch);
+    let (all, _) = steps.end(probe_class(&tokens.all(), labels, &targets, split))?;
     let of_tokens: Vec<(ClassProbe, Vec<f64>)> = (0..tokens.count)
         .into_par_iter()
-        .map(|token| probe_class(&tokens.token(token), labels, &targets, split))
+        .map(|token| steps.end(probe_class(&tokens.token(token), labels, &targets, split)))
         .collect::<Option<_>>()?;
     let count = |class: usize| {
         split
@@ -213,20 +217,49 @@ fn probe_class(
 }
 
 /// Ridge regression on a number of each picture. `None` where a part of the split is empty, lengths differ, or the
-/// numbers of a part are all equal to the training mean.
-pub fn probe_numbers(tokens: TokenRows<'_>, numbers: &[f64], split: &Split) -> Option<NumberProbes> {
+/// numbers of a part are all equal to the training mean, and when told to stop.
+pub fn probe_numbers(
+    tokens: TokenRows<'_>,
+    numbers: &[f64],
+    split: &Split,
+    watch: Watch<'_>,
+) -> Option<NumberProbes> {
     if numbers.len() != tokens.rows.len() {
         return None;
     }
     let targets: Vec<Vec<f64>> = numbers.iter().map(|number| vec![*number]).collect();
+    let steps = Steps::new(tokens.count + 1, watch);
     let of_tokens = (0..tokens.count)
         .into_par_iter()
-        .map(|token| probe_number(&tokens.token(token), &targets, split))
+        .map(|token| steps.end(probe_number(&tokens.token(token), &targets, split)))
         .collect::<Option<_>>()?;
     Some(NumberProbes {
-        all: probe_number(&tokens.all(), &targets, split)?,
+        all: steps.end(probe_number(&tokens.all(), &targets, split))?,
         tokens: of_tokens,
     })
+}
+
+/// Counts probes that are done, in whatever order.
+struct Steps<'a> {
+    done: AtomicUsize,
+    all: usize,
+    watch: Watch<'a>,
+}
+
+impl<'a> Steps<'a> {
+    fn new(all: usize, watch: Watch<'a>) -> Self {
+        Self {
+            done: AtomicUsize::new(0),
+            all,
+            watch,
+        }
+    }
+
+    /// One more is done; nothing comes of it when told to stop.
+    fn end<T>(&self, found: Option<T>) -> Option<T> {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        found.filter(|_| (self.watch)(done as f32 / self.all as f32))
+    }
 }
 
 fn probe_number(rows: &[&[f32]], targets: &[Vec<f64>], split: &Split) -> Option<NumberProbe> {
@@ -309,18 +342,19 @@ mod tests {
             count: 2,
             dim: 3,
         };
-        let found = probe_classes(tokens, &labels, 3, &split).unwrap();
+        let found = probe_classes(tokens, &labels, 3, &split, &|_| true).unwrap();
         assert_eq!((found.all.hits.share, found.tokens[1].hits.share), (1.0, 1.0));
         assert!(found.tokens[0].hits.share < 0.7, "{:?}", found.tokens[0]);
         assert!((found.chance.share - 1.0 / 3.0).abs() < 1e-9);
         assert_eq!(found.areas.len(), 6);
         assert!(found.areas[3..].iter().all(|area| *area == 1.0));
-        let found = probe_numbers(tokens, &numbers, &split).unwrap();
+        let found = probe_numbers(tokens, &numbers, &split, &|_| true).unwrap();
         assert!(
             found.tokens[1].r_squared > 0.8 && found.tokens[0].r_squared < 0.3,
             "{found:?}"
         );
         assert_eq!(found.all.tested, split.test.len());
+        assert!(probe_classes(tokens, &labels, 3, &split, &|share| share < 0.6).is_none());
     }
 
     #[test]
@@ -347,8 +381,8 @@ mod tests {
             dim: 3,
         };
         let split = Split::stratified(&[0, 1], 1);
-        assert!(probe_classes(tokens, &[0, 1], 2, &split).is_none());
-        assert!(probe_numbers(tokens, &[0.0, 1.0], &split).is_none());
-        assert!(probe_classes(tokens, &[0], 2, &split).is_none());
+        assert!(probe_classes(tokens, &[0, 1], 2, &split, &|_| true).is_none());
+        assert!(probe_numbers(tokens, &[0.0, 1.0], &split, &|_| true).is_none());
+        assert!(probe_classes(tokens, &[0], 2, &split, &|_| true).is_none());
     }
 }

@@ -4,7 +4,7 @@ use super::draw::shuffled;
 use super::share::{Hits, area_under_curve};
 
 /// How far a direction tells the two kinds apart on pictures that it was not made from.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Separation {
     /// Area under the ROC curve of the projections; 0.5 is chance.
     pub area: f64,
@@ -17,6 +17,9 @@ pub struct Separation {
 pub struct MeanDifference {
     /// L x D: mean of the first kind minus mean of the second, of the pictures that were not held out.
     pub vector: Vec<f32>,
+    /// Standard deviation along the vector of the pictures the means are of, in lengths of the vector; 0 where both means
+    /// are the same.
+    pub deviation: f64,
     /// By the whole vector.
     pub whole: Separation,
     /// By the part of each token alone, in token order.
@@ -72,6 +75,7 @@ pub fn mean_difference(
         })
     };
     Some(MeanDifference {
+        deviation: deviation(first.iter().chain(&second), &vector, &middle),
         whole: along(0..length)?,
         tokens: (0..length / dim)
             .map(|token| along(token * dim..(token + 1) * dim))
@@ -93,6 +97,26 @@ fn held_out(rows: &[Vec<f32>], share: f64, seed: u64, stream: u64) -> Option<(Ro
         .collect();
     let (held, used) = order.split_at_checked(kept)?;
     (!used.is_empty()).then(|| (used.to_vec(), held.to_vec()))
+}
+
+/// Of the rows' places along `vector`, from `middle`, in lengths of the vector.
+fn deviation<'a>(rows: impl Iterator<Item = &'a &'a Vec<f32>>, vector: &[f64], middle: &[f64]) -> f64 {
+    let square: f64 = vector.iter().map(|value| value * value).sum();
+    if square <= 0.0 {
+        return 0.0;
+    }
+    let place = |row: &&Vec<f32>| -> f64 {
+        let values = row.iter().zip(middle).zip(vector);
+        values
+            .map(|((value, middle), along)| (f64::from(*value) - middle) * along)
+            .sum::<f64>()
+            / square
+    };
+    let places: Vec<f64> = rows.map(place).collect();
+    let count = places.len().max(1) as f64;
+    let mean = places.iter().sum::<f64>() / count;
+    let squares: f64 = places.iter().map(|place| (place - mean).powi(2)).sum();
+    (squares / count).sqrt()
 }
 
 fn mean(rows: &[&Vec<f32>], length: usize) -> Vec<f64> {
@@ -130,6 +154,12 @@ mod tests {
         assert_eq!(found.tokens[1].hits.share, 1.0);
         assert!((found.tokens[0].area - 0.5).abs() < 0.25);
         assert_eq!(found.whole.hits.tested, 30);
+        // Two kinds one length of the vector apart, 42 and 28 pictures: sqrt(0.6 * 0.4) and the little within them.
+        assert!(
+            (found.deviation - 0.24_f64.sqrt()).abs() < 0.03,
+            "{}",
+            found.deviation
+        );
     }
 
     #[test]

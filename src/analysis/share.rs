@@ -6,7 +6,7 @@ use super::agreement::ranks;
 const QUANTILE_95: f64 = 1.959_963_985;
 
 /// Answers that were right, out of all that were tested.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Hits {
     /// Right answers.
     pub right: usize,

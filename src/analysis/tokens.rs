@@ -1,8 +1,9 @@
 //! Figures about tokens and what is behind them.
 
+use super::hull_gauge;
 use crate::latent::{
     Bottleneck, Codebook, GaussianRow, LatentSpace, LatentState, Mixture, codeword_distances,
-    nearest_codeword, project_onto_hull, segment_behind,
+    nearest_codeword,
 };
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -125,7 +126,7 @@ pub fn token_quantity(
         TokenQuantity::MaxWeight => figures(token).map(|figures| figures.max_weight),
         TokenQuantity::Norm => Some(norm(state.z.row(token).iter().copied())),
         TokenQuantity::Edited => edited_distance(space, original, state, token),
-        TokenQuantity::HullDistance => hull_distance(space, original, state, token),
+        TokenQuantity::HullDistance => hull_gauge(space, original, state, token).map(|gauge| gauge.distance),
         TokenQuantity::CodewordDistance => {
             encoder_codeword(space, state, token).map(|(_, distance)| distance)
         }
@@ -149,21 +150,6 @@ fn edited_distance(
     let (before, after) = (original.z.row(token), state.z.row(token));
     let is_comparable = space.std > 0.0 && before.len() == after.len();
     is_comparable.then(|| norm(before.iter().zip(after).map(|(before, after)| after - before)) / space.std)
-}
-
-/// `None` in classes whose tokens are no mixtures.
-fn hull_distance(
-    space: &LatentSpace,
-    original: &LatentState,
-    state: &LatentState,
-    token: usize,
-) -> Option<f32> {
-    let codebook = space.mixing()?;
-    if state.mixture(token).is_some() {
-        return Some(0.0);
-    }
-    let segment = segment_behind(codebook, original, state, token);
-    Some(project_onto_hull(codebook, segment, state.z.row(token)).distance)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod peak;
 mod timing;
 
 pub use against::{ComparedStage, Comparison, compare};
-pub use drag::DragLatency;
+pub use drag::{DragLatency, PreviewedDrag};
 pub use error::AgainstError;
 pub use timing::Timing;
 
@@ -18,8 +18,7 @@ use crate::engine::{Control, EngineError, NoControl, Precision, RunOptions, Runn
 use crate::kernel::Format;
 use crate::latent::{Edit, LatentSpace, LatentState};
 use crate::picture::Planar;
-use crate::tokenizer::{ModelFiles, NoHook};
-use candle_core::Tensor;
+use crate::tokenizer::ModelFiles;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +77,8 @@ pub struct ModelBench {
     pub stages: Vec<Stage>,
     /// A drag of one codeword weight through the worker thread.
     pub drag: DragLatency,
+    /// The same over positions that were decoded ahead.
+    pub previewed_drag: PreviewedDrag,
     /// Largest resident memory of the process since the model began to load, bytes; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
@@ -125,7 +126,9 @@ pub fn measure(
     let loads = Timing::of_runs(effort.per_stage, || {
         Runner::open(files, &options, &NoControl).map(drop)
     })?;
-    let drag = drag::measure(files, &options, &state, effort.drag_positions)?;
+    let dragged = drag::Rig::new(files, &options, &state)?;
+    let drag = dragged.drag(effort.drag_positions)?;
+    let previewed_drag = dragged.previewed_drag(effort.drag_positions)?;
     let rate = Rate { peak_gflop_per_s };
     let mut stages = vec![
         rate.stage("load", loads, None),
@@ -148,6 +151,7 @@ pub fn measure(
         against: Vec::new(),
         stages,
         drag,
+        previewed_drag,
         peak_memory_bytes,
     })
 }
@@ -158,13 +162,10 @@ fn preview_times(
     state: &LatentState,
     budget: Duration,
 ) -> Result<Option<Timing>, EngineError> {
-    let tokenizer = runner.tokenizer();
-    if !runner.on_threads(|| tokenizer.prepare_preview()) {
+    if !runner.prepare_preview() {
         return Ok(None);
     }
-    let shape = (1, state.z.count, state.z.dim);
-    let z = Tensor::from_slice(&state.z.values, shape, tokenizer.device())?;
-    let decode = || runner.on_threads(|| tokenizer.decode_preview(&z, &mut NoHook).map(drop));
+    let decode = || runner.decode_preview(&[&state.z], &NoControl).map(drop);
     Ok(Some(Timing::of_runs(budget, decode)?))
 }
 

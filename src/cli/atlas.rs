@@ -3,24 +3,20 @@
 use super::context::{Context, model_json};
 use super::error::CliError;
 use super::inputs::{self, Batches, PictureInput};
-use super::labelled::Labelled;
 use super::options::FitArg;
 use super::outputs;
 use super::progress::Progress;
 use super::table::Table;
-use crate::analysis::{CodewordPair, CodewordUse, CodewordUser, SegmentUse, UsageCounter, compare};
-use crate::document::{self, csv_field, write_folder_atomically};
-use crate::engine::{Runner, Sharpness, SweepStep};
-use crate::latent::{LatentState, Tokens};
-use crate::picture::{self, Planar, Rgb8};
+use crate::analysis::{CodewordUse, UsageCounter};
+use crate::document::{
+    self, Atlas, AtlasDraft, CodewordFindings, Labelled, SweepRow, SweepSheet, write_folder_atomically,
+};
+use crate::engine::{Runner, Sharpness};
+use crate::latent::LatentState;
 use std::path::PathBuf;
 
-/// Pairs of codewords in the file.
-const PAIRS: usize = 200;
 /// Lines of a table on the terminal.
 const SHOWN: usize = 12;
-/// Temperatures of the sweep, as multiples of the model's own.
-const SWEEP: [f32; 9] = [16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625];
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -45,29 +41,11 @@ pub(super) struct Args {
     fit: FitArg,
 }
 
-/// What a folder's pictures are made of.
-pub(super) struct Atlas {
-    pub(super) codewords: Vec<CodewordUse>,
-    pub(super) segments: Vec<SegmentUse>,
-    pub(super) pairs: Vec<CodewordPair>,
-    pub(super) sheet: Rgb8,
-    pub(super) sweep: Option<Sweep>,
-}
-
-/// A picture from soft to hard.
-pub(super) struct Sweep {
-    pub(super) sheet: Rgb8,
-    pub(super) rows: Vec<SweepRow>,
-}
-
-pub(super) struct SweepRow {
-    name: String,
-    entropy_nats: f64,
-    psnr_db: Option<f64>,
-}
-
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
-    let pictures = Labelled::of_folder(&args.folder)?.pictures;
+    let Labelled {
+        pictures, left_out, ..
+    } = Labelled::of_folder(&args.folder)?;
+    left_out.iter().for_each(|note| context.note(note));
     let mut sources = inputs::paths(&pictures);
     sources.extend(args.sweep.as_deref());
     outputs::guard(&args.out, &sources)?;
@@ -78,18 +56,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         states.push(state);
         Ok(())
     })?;
-    let sweep = args
-        .sweep
-        .as_ref()
-        .map(|path| inputs::gather(std::slice::from_ref(path)))
-        .transpose()?;
-    let shown = Shown {
-        top: args.top,
-        users: args.users,
-        sweep: sweep.as_ref().and_then(|pictures| pictures.first()),
-        fit: args.fit,
-    };
-    let atlas = atlas(&runner, &pictures, &states, &shown, &progress)?;
+    let atlas = atlas(&runner, &pictures, &states, args, &progress)?;
     drop(progress);
     let files = files(&atlas, &pictures)?;
     write_folder_atomically(&args.out, &files)?;
@@ -109,20 +76,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     context.results(&text(&atlas, pictures.len()), &json)
 }
 
-/// What is asked of an atlas.
-pub(super) struct Shown<'a> {
-    pub(super) top: usize,
-    pub(super) users: usize,
-    pub(super) sweep: Option<&'a PictureInput>,
-    pub(super) fit: FitArg,
-}
-
 /// Counts, draws and sweeps. `states` belong to `pictures`.
-pub(super) fn atlas(
+fn atlas(
     runner: &Runner,
     pictures: &[PictureInput],
     states: &[LatentState],
-    shown: &Shown<'_>,
+    args: &Args,
     progress: &Progress,
 ) -> Result<Atlas, CliError> {
     let info = runner.info();
@@ -130,81 +89,21 @@ pub(super) fn atlas(
         model: info.name.clone(),
         class: info.class.to_string(),
     })?;
-    let mut counter = UsageCounter::new(codebook, shown.users.max(1));
+    let mut counter = UsageCounter::new(codebook, args.users.max(1));
     states.iter().for_each(|state| counter.add(state));
-    let codewords = counter.codewords();
-    let sheet = sheet(runner, pictures, states, &codewords, shown, progress)?;
+    let mut draft = AtlasDraft::new(&counter, args.top);
+    let z_of = |picture: usize| Some(&states.get(picture)?.z);
+    while draft.decode_next(runner, z_of, progress)? {}
+    let swept = match &args.sweep {
+        Some(path) => inputs::gather(std::slice::from_ref(path))?,
+        None => pictures.first().cloned().into_iter().collect(),
+    };
     let is_soft = info.space.mixing().is_some();
-    let sweep = match shown.sweep.or(pictures.first()).filter(|_| is_soft) {
-        Some(picture) => Some(sweep(runner, picture, shown.fit, progress)?),
+    let sweep = match swept.first().filter(|_| is_soft) {
+        Some(picture) => Some(sweep(runner, picture, args.fit, progress)?),
         None => None,
     };
-    Ok(Atlas {
-        segments: counter.segments(),
-        pairs: counter.pairs(PAIRS),
-        codewords,
-        sheet,
-        sweep,
-    })
-}
-
-/// A row for each codeword: the picture that uses it most with the codeword itself in that token's place, then the
-/// pictures that use it most.
-fn sheet(
-    runner: &Runner,
-    pictures: &[PictureInput],
-    states: &[LatentState],
-    codewords: &[CodewordUse],
-    shown: &Shown<'_>,
-    progress: &Progress,
-) -> Result<Rgb8, CliError> {
-    let used: Vec<&CodewordUse> = codewords
-        .iter()
-        .filter(|codeword| !codeword.users.is_empty())
-        .take(shown.top)
-        .collect();
-    let mut cells = Vec::new();
-    for codeword in used {
-        let Some(most) = codeword.users.first() else {
-            continue;
-        };
-        if let Some(z) = in_place(runner, states, codeword, most) {
-            let decoded = runner.decode(&[&z], progress)?;
-            let picture = decoded.first().map(Planar::to_rgb8).ok_or(CliError::Nothing)?;
-            let name = format!(
-                "{}:{} in token {}",
-                codeword.segment, codeword.codeword, most.token
-            );
-            cells.push((picture, name));
-        }
-        let mut row = Vec::new();
-        for user in &codeword.users {
-            if let Some(picture) = pictures.get(user.picture) {
-                let caption = format!("token {}: {:.2}  {}", user.token, user.weight, picture.stem);
-                row.push((picture.crop(runner.info(), shown.fit.into())?, caption));
-            }
-        }
-        let side = inputs::side(runner.info());
-        row.resize_with(shown.users.max(1), || {
-            (Rgb8::filled(side, side, [250; 3]), String::new())
-        });
-        cells.extend(row);
-    }
-    Ok(document::contact_sheet(&cells, shown.users.max(1) as u32 + 1)?)
-}
-
-/// The tokens of the picture that uses a codeword most, with the codeword alone in the place of that token.
-fn in_place(
-    runner: &Runner,
-    states: &[LatentState],
-    codeword: &CodewordUse,
-    most: &CodewordUser,
-) -> Option<Tokens> {
-    let codebook = runner.info().space.codebook()?;
-    let mut z = states.get(most.picture)?.z.clone();
-    z.row_mut(most.token)
-        .copy_from_slice(codebook.codeword(codeword.segment, codeword.codeword)?);
-    Some(z)
+    Ok(draft.finish(info, pictures, (args.users, args.fit.into()), sweep)?)
 }
 
 fn sweep(
@@ -212,144 +111,27 @@ fn sweep(
     picture: &PictureInput,
     fit: FitArg,
     progress: &Progress,
-) -> Result<Sweep, CliError> {
+) -> Result<SweepSheet, CliError> {
     let crop = picture.crop(runner.info(), fit.into())?;
     let state = inputs::encode_crop(runner, &crop, progress)?;
     let tau = runner.info().args.tau as f32;
-    let steps: Vec<Sharpness> = SWEEP
-        .iter()
-        .map(|factor| Sharpness::Tau(tau * factor))
-        .chain([Sharpness::Hard])
-        .collect();
-    let found = runner.sharpness_sweep(&state, &steps, progress)?;
-    let mut cells = vec![(crop.clone(), picture.name.clone())];
-    let mut rows = Vec::new();
-    for SweepStep {
-        sharpness,
-        entropy_nats,
-        picture,
-    } in found
-    {
-        let picture = picture.to_rgb8();
-        let psnr_db = compare(&crop, &picture)
-            .map(|metrics| metrics.psnr_db)
-            .filter(|psnr| psnr.is_finite());
-        let name = match sharpness {
-            Sharpness::Tau(of) if of == tau => format!("tau {of:.4} (own)"),
-            Sharpness::Tau(of) => format!("tau {of:.4}"),
-            Sharpness::Hard => "hard".to_owned(),
-        };
-        cells.push((picture, name.clone()));
-        rows.push(SweepRow {
-            name,
-            entropy_nats,
-            psnr_db,
-        });
-    }
-    let columns = cells.len() as u32;
-    Ok(Sweep {
-        sheet: document::contact_sheet(&cells, columns)?,
-        rows,
-    })
-}
-
-impl SweepRow {
-    pub(super) fn json(&self) -> serde_json::Value {
-        serde_json::json!({"name": self.name, "entropy_nats": self.entropy_nats, "psnr_db": self.psnr_db})
-    }
-
-    pub(super) fn cells(&self) -> [String; 3] {
-        let psnr = self.psnr_db.map_or_else(String::new, |psnr| format!("{psnr:.2}"));
-        [self.name.clone(), format!("{:.3}", self.entropy_nats), psnr]
-    }
+    let swept = runner.swept_pictures(&state, &Sharpness::sweep(tau), progress)?;
+    Ok(document::sweep_sheet(&crop, &picture.name, tau, &swept)?)
 }
 
 fn files(atlas: &Atlas, pictures: &[PictureInput]) -> Result<Vec<(String, Vec<u8>)>, CliError> {
-    let text = |name: &str, text: String| (name.to_owned(), text.into_bytes());
-    let mut files = vec![
-        text("usage.csv", usage_csv(&atlas.codewords)),
-        text("segments.csv", segments_csv(&atlas.segments)),
-        text("pairs.csv", pairs_csv(&atlas.pairs)),
-        text("users.csv", users_csv(&atlas.codewords, pictures)),
-        ("atlas.png".to_owned(), picture::to_png(&atlas.sheet, &[])?),
-    ];
+    let names: Vec<String> = pictures.iter().map(|picture| picture.name.clone()).collect();
+    let mut files = document::codeword_files(&CodewordFindings {
+        codewords: &atlas.codewords,
+        segments: &atlas.segments,
+        pairs: &atlas.pairs,
+        pictures: &names,
+        sheet: &atlas.sheet,
+    })?;
     if let Some(sweep) = &atlas.sweep {
-        files.push(("sweep.png".to_owned(), picture::to_png(&sweep.sheet, &[])?));
-        let rows = sweep.rows.iter().map(|row| row.cells().join(",") + "\n");
-        files.push(text(
-            "sweep.csv",
-            "tau,entropy_nats,psnr_db\n".to_owned() + &rows.collect::<String>(),
-        ));
+        files.extend(document::sweep_files(sweep)?);
     }
     Ok(files)
-}
-
-fn usage_csv(codewords: &[CodewordUse]) -> String {
-    let mut text = "segment,codeword,mean_weight,times_first,dead\n".to_owned();
-    for CodewordUse {
-        segment,
-        codeword,
-        mean_weight,
-        times_first,
-        is_dead,
-        ..
-    } in codewords
-    {
-        text.push_str(&format!(
-            "{segment},{codeword},{mean_weight},{times_first},{is_dead}\n"
-        ));
-    }
-    text
-}
-
-fn segments_csv(segments: &[SegmentUse]) -> String {
-    let mut text = "segment,tokens,perplexity,never_first,dead\n".to_owned();
-    for SegmentUse {
-        segment,
-        tokens,
-        perplexity,
-        never_first,
-        dead,
-    } in segments
-    {
-        text.push_str(&format!("{segment},{tokens},{perplexity},{never_first},{dead}\n"));
-    }
-    text
-}
-
-fn pairs_csv(pairs: &[CodewordPair]) -> String {
-    let mut text = "segment,a,b,together,lift\n".to_owned();
-    for CodewordPair {
-        segment,
-        a,
-        b,
-        together,
-        lift,
-    } in pairs
-    {
-        text.push_str(&format!("{segment},{a},{b},{together},{lift}\n"));
-    }
-    text
-}
-
-fn users_csv(codewords: &[CodewordUse], pictures: &[PictureInput]) -> String {
-    let mut text = "segment,codeword,file,token,weight\n".to_owned();
-    for codeword in codewords {
-        for user in &codeword.users {
-            let file = pictures
-                .get(user.picture)
-                .map_or("", |picture| picture.name.as_str());
-            text.push_str(&format!(
-                "{},{},{},{},{}\n",
-                codeword.segment,
-                codeword.codeword,
-                csv_field(file),
-                user.token,
-                user.weight
-            ));
-        }
-    }
-    text
 }
 
 fn text(atlas: &Atlas, pictures: usize) -> String {

@@ -8,12 +8,13 @@ use super::outputs;
 use super::progress::Progress;
 use super::table::Table;
 use crate::analysis::{Agreement, InfluenceMaps, TokenInfluence, agreement};
-use crate::document::{self, TensorData, TensorEntry, write_folder_atomically};
+use crate::document::{
+    GradientFindings, INFLUENCE_COLUMNS, InfluenceFindings, influence_files, write_folder_atomically,
+};
 use crate::engine::Runner;
 use crate::latent::LatentState;
-use crate::picture::{self, Mask, Rgb8};
+use crate::picture::{Mask, Rgb8};
 use clap::ValueEnum;
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -55,12 +56,11 @@ enum By {
 struct Measured {
     /// By the first of the ways asked for.
     maps: InfluenceMaps,
-    /// By the gradient, where both were asked for.
-    gradient: Option<(InfluenceMaps, Agreement)>,
+    /// By the gradient with its ranking, where both were asked for.
+    gradient: Option<(InfluenceMaps, Vec<TokenInfluence>, Agreement)>,
     /// L values; with a mask.
     sensitivity: Option<Vec<f64>>,
     ranking: Vec<TokenInfluence>,
-    gradient_ranking: Option<Vec<TokenInfluence>>,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
@@ -81,7 +81,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let measured = measure(&runner, &state, args, mask.as_ref(), &progress)?;
     drop(progress);
 
-    let files = files(&measured, &decoded, &runner.info().hash)?;
+    let found = measured.findings(&decoded);
+    let files = influence_files(&found, &runner.info().hash)?;
     write_folder_atomically(&args.out, &files)?;
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     context.note(&format!("Wrote {}: {}", args.out.display(), names.join(", ")));
@@ -95,11 +96,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         "mask": args.mask,
         "ablation": args.ablation.name(),
         "tokens": measured.ranking,
-        "gradient": measured.gradient_ranking,
-        "agreement": measured.gradient.as_ref().map(|(_, agreement)| agreement),
+        "gradient": found.gradient.map(|gradient| gradient.ranking),
+        "agreement": found.gradient.map(|gradient| gradient.agreement),
         "sensitivity": measured.sensitivity,
     });
-    context.results(&text(&measured), &json)
+    context.results(&text(&found), &json)
 }
 
 fn measure(
@@ -119,161 +120,58 @@ fn measure(
     let gradient = if args.by == By::Both {
         progress.enter(1, 1, passes);
         let gradient = runner.influence_by_gradient(state, ablation, progress)?;
-        agreement(&gradient, &maps).map(|agreement| (gradient, agreement))
+        agreement(&gradient, &maps).map(|agreement| {
+            let ranking = ranking(&gradient, mask);
+            (gradient, ranking, agreement)
+        })
     } else {
         None
     };
     let sensitivity = mask
         .map(|mask| runner.brush_sensitivity(&state.z, mask, args.probes, args.ablation.seed, progress))
         .transpose()?;
-    let ranking = |maps: &InfluenceMaps| match mask {
-        Some(mask) => maps.ranking_within(mask).unwrap_or_default(),
-        None => maps.ranking(),
-    };
     Ok(Measured {
-        ranking: ranking(&maps),
-        gradient_ranking: gradient.as_ref().map(|(maps, _)| ranking(maps)),
+        ranking: ranking(&maps, mask),
         maps,
         gradient,
         sensitivity,
     })
 }
 
-fn files(measured: &Measured, decoded: &Rgb8, model: &str) -> Result<Vec<(String, Vec<u8>)>, CliError> {
-    let sheet = |maps: &InfluenceMaps| -> Result<Vec<u8>, CliError> {
-        Ok(picture::to_png(&document::influence_sheet(decoded, maps)?, &[])?)
-    };
-    let mut files = vec![
-        ("influence.safetensors".to_owned(), tensors(measured, model)),
-        ("influence.png".to_owned(), sheet(&measured.maps)?),
-        ("influence.csv".to_owned(), csv(measured).into_bytes()),
-    ];
-    if let Some((gradient, _)) = &measured.gradient {
-        files.push(("gradient.png".to_owned(), sheet(gradient)?));
+/// Over the pixels of the mask, where there is one.
+fn ranking(maps: &InfluenceMaps, mask: Option<&Mask>) -> Vec<TokenInfluence> {
+    match mask {
+        Some(mask) => maps.ranking_within(mask).unwrap_or_default(),
+        None => maps.ranking(),
     }
-    Ok(files)
-}
-
-/// `influence` f32 `[L,H,W]` and `signed` f32 `[L,3,H,W]`; with both ways also `gradient_influence` and
-/// `gradient_signed`.
-fn tensors(measured: &Measured, model: &str) -> Vec<u8> {
-    let maps = &measured.maps;
-    let (count, height, width) = (maps.token_count(), maps.height(), maps.width());
-    let entry = |key, signed: bool, data| TensorEntry {
-        key,
-        shape: if signed {
-            vec![count, 3, height, width]
-        } else {
-            vec![count, height, width]
-        },
-        data: TensorData::F32(data),
-    };
-    let magnitudes = maps.magnitudes();
-    let mut entries = vec![
-        entry("influence", false, &magnitudes),
-        entry("signed", true, maps.signed()),
-    ];
-    let of_gradient = measured
-        .gradient
-        .as_ref()
-        .map(|(maps, _)| (maps, maps.magnitudes()));
-    if let Some((maps, magnitudes)) = &of_gradient {
-        entries.push(entry("gradient_influence", false, magnitudes));
-        entries.push(entry("gradient_signed", true, maps.signed()));
-    }
-    let metadata = BTreeMap::from([("model".to_owned(), model.to_owned())]);
-    document::tensors_to_bytes(entries, &metadata)
 }
 
 impl Measured {
-    /// Figures beyond the ranking of the maps, with their names; one for each of the tokens.
-    fn more(&self) -> Vec<(&'static str, Vec<f64>)> {
-        let count = self.maps.token_count();
-        let mut more = Vec::new();
-        if let Some(ranking) = &self.gradient_ranking {
-            more.push((
-                "gradient_change",
-                by_token(
-                    count,
-                    ranking.iter().map(|token| (token.token, token.mean_change)),
-                ),
-            ));
+    fn findings<'a>(&'a self, decoded: &'a Rgb8) -> InfluenceFindings<'a> {
+        let gradient = self.gradient.as_ref();
+        InfluenceFindings {
+            decoded,
+            maps: &self.maps,
+            ranking: &self.ranking,
+            gradient: gradient.map(|(maps, ranking, agreement)| GradientFindings {
+                maps,
+                ranking,
+                agreement,
+            }),
+            sensitivity: self.sensitivity.as_deref(),
         }
-        if let Some((_, agreement)) = &self.gradient {
-            let tokens = agreement.tokens.iter();
-            more.push((
-                "cosine",
-                by_token(count, tokens.clone().map(|token| (token.token, token.cosine))),
-            ));
-            more.push((
-                "factor",
-                by_token(count, tokens.map(|token| (token.token, token.factor))),
-            ));
-        }
-        if let Some(sensitivity) = &self.sensitivity {
-            more.push(("sensitivity", sensitivity.clone()));
-        }
-        more
     }
 }
 
-fn by_token(count: usize, figures: impl Iterator<Item = (usize, f64)>) -> Vec<f64> {
-    let mut of_token = vec![0.0; count];
-    for (token, figure) in figures {
-        if let Some(slot) = of_token.get_mut(token) {
-            *slot = figure;
-        }
-    }
-    of_token
-}
-
-const COLUMNS: [&str; 8] = [
-    "rank",
-    "token",
-    "mean_change",
-    "share",
-    "largest_change",
-    "centre_x",
-    "centre_y",
-    "spread",
-];
-
-fn csv(measured: &Measured) -> String {
-    let more = measured.more();
-    let columns: Vec<&str> = COLUMNS
-        .into_iter()
-        .chain(more.iter().map(|(name, _)| *name))
-        .collect();
-    let mut text = columns.join(",") + "\n";
-    for (rank, token) in measured.ranking.iter().enumerate() {
-        text.push_str(&format!(
-            "{},{},{},{},{},{},{},{}",
-            rank + 1,
-            token.token,
-            token.mean_change,
-            token.share,
-            token.largest_change,
-            token.centre_x,
-            token.centre_y,
-            token.spread
-        ));
-        for figure in more.iter().filter_map(|(_, figures)| figures.get(token.token)) {
-            text.push_str(&format!(",{figure}"));
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn text(measured: &Measured) -> String {
-    let more = measured.more();
-    let header: Vec<String> = COLUMNS
+fn text(found: &InfluenceFindings<'_>) -> String {
+    let more = found.further_figures();
+    let header: Vec<String> = INFLUENCE_COLUMNS
         .into_iter()
         .chain(more.iter().map(|(name, _)| *name))
         .map(|name| name.replace('_', " "))
         .collect();
     let mut table = Table::new(&header.iter().map(String::as_str).collect::<Vec<_>>());
-    for (rank, token) in measured.ranking.iter().enumerate() {
+    for (rank, token) in found.ranking.iter().enumerate() {
         let mut row = vec![
             (rank + 1).to_string(),
             token.token.to_string(),
@@ -293,7 +191,7 @@ fn text(measured: &Measured) -> String {
          clamping; centre in pixels; spread 1 is even, near 0 a spot\n",
         table.render()
     );
-    if let Some((_, agreement)) = &measured.gradient {
+    if let Some(GradientFindings { agreement, .. }) = &found.gradient {
         let rank = agreement
             .rank_correlation
             .map_or_else(|| "none".to_owned(), |value| format!("{value:.3}"));
@@ -303,7 +201,7 @@ fn text(measured: &Measured) -> String {
             agreement.cosine
         ));
     }
-    if measured.sensitivity.is_some() {
+    if found.sensitivity.is_some() {
         text.push_str(
             "Figures are over the pixels of the mask. sensitivity: root mean square change there for a random move of the \
              token by one latent deviation in every value, to first order\n",

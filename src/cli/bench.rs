@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::CliError;
 use super::table::Table;
-use crate::bench::{self, Comparison, DragLatency, Effort, ModelBench, Stage};
+use crate::bench::{self, Comparison, DragLatency, Effort, ModelBench, PreviewedDrag, Stage};
 use crate::engine::{Precision, RunOptions};
 use crate::picture::{self, Fit, Planar, Rgb8};
 use crate::tokenizer::ModelFiles;
@@ -133,7 +133,9 @@ fn model_text(model: &ModelBench) -> String {
     lines.push('\n');
     lines.push_str(&stages_table(&model.stages));
     lines.push('\n');
-    lines.push_str(&drag_text(&model.drag));
+    lines.push_str(&drag_text("request to picture", &model.drag));
+    lines.push('\n');
+    lines.push_str(&previewed_text(&model.previewed_drag));
     for comparison in &model.against {
         lines.push('\n');
         lines.push_str(&comparison_text(comparison));
@@ -194,9 +196,19 @@ fn stages_table(stages: &[Stage]) -> String {
     table.render()
 }
 
-fn drag_text(drag: &DragLatency) -> String {
+fn previewed_text(drag: &PreviewedDrag) -> String {
+    format!(
+        "{} positions decoded ahead in {:.1} ms\n{}{}",
+        drag.positions_ahead,
+        drag.ahead_ms,
+        drag_text("request to preview", &drag.preview),
+        drag_text("request to exact picture", &drag.exact)
+    )
+}
+
+fn drag_text(what: &str, drag: &DragLatency) -> String {
     let mut lines = format!(
-        "drag of {} positions, request to picture: best {:.1}, median {:.1}, 95 % {:.1}, worst {:.1} ms\n",
+        "drag of {} positions, {what}: best {:.2}, median {:.2}, 95 % {:.2}, worst {:.2} ms\n",
         drag.positions, drag.best_ms, drag.median_ms, drag.p95_ms, drag.worst_ms
     );
     for (bound, count) in drag.histogram.iter().filter(|(_, count)| *count > 0) {

@@ -7,11 +7,12 @@ use super::options::FitArg;
 use super::outputs;
 use super::table::Table;
 use crate::analysis::{Components, MeanDifference, Separation, mean_difference, principal_components};
-use crate::document::{direction_json, write_atomically, write_folder_atomically};
+use crate::document::{
+    Direction, DirectionOrigin, component_files, write_atomically, write_folder_atomically,
+};
 use crate::engine::Runner;
-use crate::latent::Tokens;
 use clap::ValueEnum;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -97,29 +98,13 @@ fn difference(context: &Context, args: &Args, with: &Path, without: &Path) -> Re
             inputs::count(second.len())
         ))
     })?;
-    let vector = Tokens {
-        count: space.token_count,
-        dim: space.dim,
-        values: found.vector.clone(),
-    };
-    let about = about(
-        &runner,
-        &[
-            (
-                "kind",
-                json!("mean difference: 1 is the way from the mean without to the mean with"),
-            ),
-            ("from", json!([with, without])),
-            ("pictures", json!({"with": found.used.0, "without": found.used.1})),
-            (
-                "held_out",
-                json!({"with": found.held_out.0, "without": found.held_out.1}),
-            ),
-            ("separation", json!(found.whole)),
-            ("token_separation", json!(found.tokens)),
-        ],
-    );
-    let text = direction_json(&vector, about.clone());
+    let from: Vec<String> = args
+        .folders
+        .iter()
+        .map(|folder| folder.display().to_string())
+        .collect();
+    let direction = Direction::of_difference(&found, origin(&runner, &from));
+    let text = direction.to_json();
     write_atomically(&args.out, text.as_bytes())?;
     context.note(&format!("Wrote {}", args.out.display()));
     save(context, args.save.as_deref(), &text)?;
@@ -128,7 +113,7 @@ fn difference(context: &Context, args: &Args, with: &Path, without: &Path) -> Re
         "model": model_json(runner.info()),
         "out": args.out,
     });
-    for (key, value) in about {
+    for (key, value) in direction.about {
         if key != "model" {
             json[key] = value;
         }
@@ -136,12 +121,12 @@ fn difference(context: &Context, args: &Args, with: &Path, without: &Path) -> Re
     context.results(&difference_text(&found), &json)
 }
 
-fn about(runner: &Runner, facts: &[(&str, Value)]) -> Map<String, Value> {
-    let model = ("model".to_owned(), json!(runner.info().hash));
-    let facts = facts
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), value.clone()));
-    std::iter::once(model).chain(facts).collect()
+fn origin<'a>(runner: &'a Runner, from: &'a [String]) -> DirectionOrigin<'a> {
+    DirectionOrigin {
+        model: &runner.info().hash,
+        dim: runner.info().space.dim,
+        from,
+    }
 }
 
 fn save(context: &Context, name: Option<&str>, text: &str) -> Result<(), CliError> {
@@ -205,37 +190,13 @@ fn components(context: &Context, args: &Args, folder: &Path, count: usize) -> Re
             inputs::count(rows.len())
         ));
     }
-    let mut files = vec![("components.csv".to_owned(), components_csv(&found).into_bytes())];
-    let figures = found.deviations.iter().zip(&found.shares);
-    for (index, (direction, (deviation, share))) in found.directions.iter().zip(figures).enumerate() {
-        let values = direction.iter().map(|value| (value * deviation) as f32).collect();
-        let vector = Tokens {
-            count: width / space.dim.max(1),
-            dim: space.dim,
-            values,
-        };
-        let about = about(
-            &runner,
-            &[
-                ("kind", json!("principal component: 1 is one standard deviation")),
-                ("from", json!([folder])),
-                ("pictures", json!(rows.len())),
-                ("component", json!(index + 1)),
-                ("deviation", json!(deviation)),
-                ("share_of_variance", json!(share)),
-            ],
-        );
-        let text = direction_json(&vector, about);
-        save(
-            context,
-            args.save
-                .as_ref()
-                .map(|name| format!("{name}-{}", index + 1))
-                .as_deref(),
-            &text,
-        )?;
-        files.push((format!("pca-{}.json", index + 1), text.into_bytes()));
+    let from = [folder.display().to_string()];
+    let directions = Direction::of_components(&found, origin(&runner, &from), rows.len());
+    for (index, direction) in directions.iter().enumerate() {
+        let name = args.save.as_ref().map(|name| format!("{name}-{}", index + 1));
+        save(context, name.as_deref(), &direction.to_json())?;
     }
+    let files = component_files(&found, &directions);
     write_folder_atomically(&args.out, &files)?;
     context.note(&format!(
         "Wrote {}: components.csv and {} directions",
@@ -251,14 +212,6 @@ fn components(context: &Context, args: &Args, folder: &Path, count: usize) -> Re
         "shares_of_variance": found.shares,
     });
     context.results(&components_text(&found), &json)
-}
-
-fn components_csv(found: &Components) -> String {
-    let mut text = "component,deviation,share_of_variance\n".to_owned();
-    for (index, (deviation, share)) in found.deviations.iter().zip(&found.shares).enumerate() {
-        text.push_str(&format!("{},{deviation},{share}\n", index + 1));
-    }
-    text
 }
 
 fn components_text(found: &Components) -> String {

@@ -150,7 +150,7 @@ fn read_base(runner: &Runner, input: &Path, fit: Fit, progress: &Progress) -> Re
         });
     }
     if !file.exists() {
-        return Err(CliError::Missing(file));
+        return Err(DocumentError::Missing(file).into());
     }
     let source = document::read_source(&file)?;
     if let Some(recipe) = &source.recipe {

@@ -37,22 +37,10 @@ pub(crate) enum CliError {
     Train(#[from] TrainError),
     #[error(transparent)]
     Against(#[from] AgainstError),
-    #[error("{}: no such file or folder; check the path", .0.display())]
-    Missing(PathBuf),
-    #[error("cannot read {}: {source}", .path.display())]
-    Read { path: PathBuf, source: std::io::Error },
     #[error("cannot create the folder {}: {source}; choose another --out", .path.display())]
     Folder { path: PathBuf, source: std::io::Error },
     #[error("{} is a file, not a folder; choose another --out", .0.display())]
     NotAFolder(PathBuf),
-    #[error("{} holds no pictures (png, jpg, jpeg, webp, gif, bmp, tif, tiff)", .0.display())]
-    EmptyFolder(PathBuf),
-    #[error("{}: line {line} {what}", .path.display())]
-    LabelTable {
-        path: PathBuf,
-        line: usize,
-        what: String,
-    },
     #[error("{} holds no pictures with transparency to lay over a ground", .0.display())]
     NoCutouts(PathBuf),
     #[error("{0}")]
@@ -68,14 +56,6 @@ pub(crate) enum CliError {
         first: PathBuf,
         second: PathBuf,
         output: PathBuf,
-    },
-    #[error("{} holds pictures of {width} x {height}, the model {model} takes {side} x {side}; crop them first or choose another --model", .path.display())]
-    WrongPictureSize {
-        path: PathBuf,
-        width: u32,
-        height: u32,
-        model: String,
-        side: u32,
     },
     #[error("{} holds noise for {} x {} tokens and the generator {generator} takes {} x {}; make noise of that shape", .path.display(), .found.0, .found.1, .expected.0, .expected.1)]
     LatentsDoNotFit {
@@ -184,6 +164,6 @@ mod tests {
     #[test]
     fn wrong_usage_has_its_own_exit_code() {
         assert_eq!(CliError::usage("no").exit_code(), 2);
-        assert_eq!(CliError::Missing("a".into()).exit_code(), 1);
+        assert_eq!(CliError::Nothing.exit_code(), 1);
     }
 }

@@ -4,156 +4,18 @@ use super::context::BATCH;
 use super::error::CliError;
 use super::progress::Progress;
 use crate::document::{self, DocumentError, GenerationRecord, TokenFile, TokenFileError};
-use crate::engine::{ModelInfo, Runner};
+pub(crate) use crate::document::{
+    PictureInput, gather_pictures as gather, model_side as side, path_name as file_name,
+    picture_count as count,
+};
+use crate::engine::Runner;
 use crate::latent::{LatentState, Tokens};
 use crate::picture::{self, Fit, Mask, Planar, Rgb8};
 use std::path::{Path, PathBuf};
 
-/// One picture of a command, read when its turn comes.
-pub(crate) struct PictureInput {
-    /// For tables and metadata: the file name, with a number where the file holds several pictures.
-    pub(crate) name: String,
-    /// For output names.
-    pub(crate) stem: String,
-    /// The file it comes from.
-    pub(crate) path: PathBuf,
-    source: Source,
-}
-
-enum Source {
-    File,
-    Values(Planar),
-}
-
-/// A picture as the model reads it.
-struct Prepared {
-    planar: Planar,
-    /// The same in bytes: the crop, or the network values rounded back.
-    crop: Rgb8,
-}
-
-impl PictureInput {
-    fn file(path: PathBuf) -> Self {
-        let name = file_name(&path);
-        Self {
-            stem: stem(&path),
-            name,
-            path,
-            source: Source::File,
-        }
-    }
-
-    /// A picture that is no file, at the model's size.
-    pub(crate) fn given(name: &str, values: Planar) -> Self {
-        let path = PathBuf::from(name);
-        Self {
-            name: name.to_owned(),
-            stem: stem(&path),
-            path,
-            source: Source::Values(values),
-        }
-    }
-
-    /// The model's square of this picture in bytes.
-    pub(crate) fn crop(&self, info: &ModelInfo, fit: Fit) -> Result<Rgb8, CliError> {
-        Ok(self.prepare(info, fit)?.crop)
-    }
-
-    /// The model's square of this picture.
-    fn prepare(&self, info: &ModelInfo, fit: Fit) -> Result<Prepared, CliError> {
-        let side = side(info);
-        match &self.source {
-            Source::File => {
-                let crop = picture::fit(&picture::open(&self.path)?, side, fit);
-                Ok(Prepared {
-                    planar: Planar::from_rgb8(&crop),
-                    crop,
-                })
-            }
-            Source::Values(planar) if (planar.width, planar.height) == (side, side) => Ok(Prepared {
-                planar: planar.clone(),
-                crop: planar.to_rgb8(),
-            }),
-            Source::Values(planar) => Err(CliError::WrongPictureSize {
-                path: self.path.clone(),
-                width: planar.width,
-                height: planar.height,
-                model: info.name.clone(),
-                side,
-            }),
-        }
-    }
-}
-
-/// The pictures that `inputs` name: files as given, folders by name, tensors in order.
-pub(crate) fn gather(inputs: &[PathBuf]) -> Result<Vec<PictureInput>, CliError> {
-    let mut pictures = Vec::new();
-    for input in inputs {
-        if input.is_dir() {
-            std::fs::read_dir(input).map_err(|source| CliError::Read {
-                path: input.clone(),
-                source,
-            })?;
-            let files = document::pictures_in(input);
-            if files.is_empty() {
-                return Err(CliError::EmptyFolder(input.clone()));
-            }
-            pictures.extend(files.into_iter().map(PictureInput::file));
-        } else if !input.exists() {
-            return Err(CliError::Missing(input.clone()));
-        } else if document::is_tensor_file(input) {
-            pictures.extend(tensor_pictures(input)?);
-        } else {
-            pictures.push(PictureInput::file(input.clone()));
-        }
-    }
-    Ok(pictures)
-}
-
-fn tensor_pictures(path: &Path) -> Result<Vec<PictureInput>, CliError> {
-    let planars = document::read_inputs(path)?;
-    let is_one = planars.len() == 1;
-    let numbered = |text: String, separator: char, index: usize| match is_one {
-        true => text,
-        false => format!("{text}{separator}{index}"),
-    };
-    let picture = |(index, planar)| PictureInput {
-        name: numbered(file_name(path), '#', index),
-        stem: numbered(stem(path), '-', index),
-        path: path.to_path_buf(),
-        source: Source::Values(planar),
-    };
-    Ok(planars.into_iter().enumerate().map(picture).collect())
-}
-
 /// Every file that the pictures come from.
 pub(crate) fn paths(pictures: &[PictureInput]) -> Vec<&Path> {
     pictures.iter().map(|picture| picture.path.as_path()).collect()
-}
-
-/// "1 picture", "3 pictures".
-pub(crate) fn count(pictures: usize) -> String {
-    format!("{pictures} picture{}", if pictures == 1 { "" } else { "s" })
-}
-
-/// Side of the model's square in pixels.
-pub(crate) fn side(info: &ModelInfo) -> u32 {
-    u32::try_from(info.args.image_size).unwrap_or(u32::MAX)
-}
-
-/// The last part of a path, for tables and metadata.
-pub(crate) fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
-}
-
-fn stem(path: &Path) -> String {
-    path.file_stem().map_or_else(
-        || path.display().to_string(),
-        |stem| stem.to_string_lossy().into_owned(),
-    )
 }
 
 /// Pictures on their way through a model, a few at a time.
@@ -257,7 +119,7 @@ pub(crate) fn read_states(
     progress: &Progress,
 ) -> Result<TokenFile, CliError> {
     if !path.exists() {
-        return Err(CliError::Missing(path.to_path_buf()));
+        return Err(DocumentError::Missing(path.to_path_buf()).into());
     }
     if document::is_tensor_file(path) {
         match document::read_tokens(path, Some(&runner.info().space)) {
@@ -332,7 +194,7 @@ pub(crate) fn read_with_crop(
         return Ok((read_state(runner, input, fit, progress)?, None));
     }
     if !file.exists() {
-        return Err(CliError::Missing(file));
+        return Err(DocumentError::Missing(file).into());
     }
     let crop = picture::fit(&picture::open(&file)?, side(runner.info()), fit);
     Ok((encode_crop(runner, &crop, progress)?, Some(crop)))

@@ -6,7 +6,7 @@ use super::inputs;
 use super::options::{FitArg, TokenList};
 use super::outputs;
 use crate::document::{self, EditedFormat, EditedPicture, Recipe, write_atomically};
-use crate::engine::{NearHull, PaintFigures, PaintJob, PaintTokens};
+use crate::engine::{NearHull, PaintFigures, PaintJob, PaintSettings, PaintTokens};
 use crate::latent::Edit;
 use crate::picture::{self, Planar};
 use clap::ValueEnum;
@@ -34,16 +34,16 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Hull::Penalty)]
     hull: Hull,
     /// Weight of `--hull penalty`
-    #[arg(long, value_name = "W", default_value_t = 0.002)]
+    #[arg(long, value_name = "W", default_value_t = PaintSettings::PENALTY)]
     hull_weight: f64,
     /// Steps of the search
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = PaintSettings::default().steps)]
     steps: usize,
     /// Size of the first step, in units of the spread of the tokens' values
-    #[arg(long, value_name = "S", default_value_t = 0.15)]
+    #[arg(long, value_name = "S", default_value_t = PaintSettings::default().rate)]
     rate: f64,
     /// Weight of keeping the rest as it is, against the region
-    #[arg(long, value_name = "W", default_value_t = 1.0)]
+    #[arg(long, value_name = "W", default_value_t = PaintSettings::default().hold)]
     hold: f64,
     /// How a picture becomes the model's square
     #[arg(long, value_enum, default_value_t = FitArg::Crop)]
@@ -122,14 +122,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         target: Planar::from_rgb8(&target),
         mask: inputs::read_mask(&args.mask, side, fit)?,
         tokens: args.tokens.of(info.space.token_count)?,
-        near_hull: match args.hull {
-            Hull::Free => NearHull::Free,
-            Hull::Penalty => NearHull::Penalty(args.hull_weight),
-            Hull::Project => NearHull::Project,
+        settings: PaintSettings {
+            near_hull: match args.hull {
+                Hull::Free => NearHull::Free,
+                Hull::Penalty => NearHull::Penalty(args.hull_weight),
+                Hull::Project => NearHull::Project,
+            },
+            steps: args.steps,
+            rate: args.rate,
+            hold: args.hold,
         },
-        steps: args.steps,
-        rate: args.rate,
-        hold: args.hold,
     };
     let started = Instant::now();
     let painting = runner.paint(job, &progress)?;

@@ -56,6 +56,14 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// The same for calculations that stop when told to; a command never tells them.
+    pub(crate) fn watch(&self, share: f32) -> bool {
+        self.progress(share);
+        true
+    }
+}
+
 impl Control for Progress {
     fn progress(&self, fraction: f32) {
         if !self.is_wanted || self.started.elapsed() < SHOWN_AFTER {

@@ -7,11 +7,10 @@ use super::options::{AblationArgs, FitArg, TokenList};
 use super::outputs;
 use super::progress::Progress;
 use super::table::Table;
-use crate::analysis::{Interactions, KeptQuality, OrderCurves};
-use crate::document::{self, MatrixSheet, TensorData, TensorEntry, write_folder_atomically};
+use crate::analysis::{Interactions, OrderCurves};
+use crate::document::{StructureFindings, structure_files, write_folder_atomically};
 use crate::engine::Runner;
-use crate::picture::{self, Planar};
-use std::collections::BTreeMap;
+use crate::picture::Planar;
 use std::path::PathBuf;
 
 /// Pairs shown in the table; all of them are in the files.
@@ -75,7 +74,12 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         orders,
         spectra,
     };
-    let files = files(&measured, &runner.info().hash)?;
+    let found = StructureFindings {
+        interactions: Some(&measured.interactions),
+        orders: Some(&measured.orders),
+        spectra: Some(&measured.spectra),
+    };
+    let files = structure_files(&found, &runner.info().hash)?;
     write_folder_atomically(&args.out, &files)?;
     let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
     context.note(&format!("Wrote {}: {}", args.out.display(), names.join(", ")));
@@ -106,132 +110,6 @@ fn spectra(
         Ok((*token, runner.sensitivity_spectrum(z, *token, progress)?))
     };
     tokens.iter().enumerate().map(spectrum).collect()
-}
-
-fn files(measured: &Measured, model: &str) -> Result<Vec<(String, Vec<u8>)>, CliError> {
-    let text = |name: &str, text: String| (name.to_owned(), text.into_bytes());
-    Ok(vec![
-        text("interactions.csv", interactions_csv(&measured.interactions)),
-        (
-            "interactions.png".to_owned(),
-            interactions_png(&measured.interactions)?,
-        ),
-        text("orders.csv", orders_csv(&measured.orders)),
-        text("spectra.csv", spectra_csv(&measured.spectra)),
-        ("spectra.png".to_owned(), spectra_png(&measured.spectra)?),
-        ("structure.safetensors".to_owned(), tensors(measured, model)),
-    ])
-}
-
-fn interactions_csv(found: &Interactions) -> String {
-    let mut text = "a,b,change\n".to_owned();
-    for pair in found.pairs() {
-        text.push_str(&format!("{},{},{}\n", pair.a, pair.b, pair.change));
-    }
-    text
-}
-
-fn names(tokens: impl Iterator<Item = usize>) -> Vec<String> {
-    tokens.map(|token| token.to_string()).collect()
-}
-
-pub(super) fn interactions_png(found: &Interactions) -> Result<Vec<u8>, CliError> {
-    let tokens = names(found.tokens().iter().copied());
-    // The diagonal is another quantity and would outshine the pairs.
-    let mut values = found.values().to_vec();
-    values
-        .iter_mut()
-        .step_by(tokens.len() + 1)
-        .for_each(|own| *own = f64::NAN);
-    let largest = found.pairs().first().map_or(0.0, |pair| pair.change);
-    let sheet = document::matrix_sheet(&MatrixSheet {
-        title: "What pairs of tokens change beyond the sum of both alone",
-        rows: &tokens,
-        columns: &tokens,
-        values: &values,
-        range: (0.0, largest),
-        unit: "steps of 8-bit values",
-    })?;
-    Ok(picture::to_png(&sheet, &[])?)
-}
-
-fn orders_csv(orders: &OrderCurves) -> String {
-    let mut text = "order,kept,token,mse,psnr_db\n".to_owned();
-    for (name, curve) in [("prefix", &orders.prefix), ("greedy", &orders.greedy)] {
-        for KeptQuality {
-            kept,
-            token,
-            mse,
-            psnr_db,
-        } in curve
-        {
-            let token = token.map(|token| token.to_string()).unwrap_or_default();
-            text.push_str(&format!("{name},{kept},{token},{mse},{psnr_db}\n"));
-        }
-    }
-    text
-}
-
-fn spectra_csv(spectra: &[(usize, Vec<f64>)]) -> String {
-    let mut text = "token,index,change_per_deviation\n".to_owned();
-    for (token, values) in spectra {
-        for (index, value) in values.iter().enumerate() {
-            text.push_str(&format!("{token},{index},{value}\n"));
-        }
-    }
-    text
-}
-
-fn spectra_png(spectra: &[(usize, Vec<f64>)]) -> Result<Vec<u8>, CliError> {
-    let values: Vec<f64> = spectra
-        .iter()
-        .flat_map(|(_, values)| values.iter().copied())
-        .collect();
-    let largest = values.iter().copied().fold(0.0, f64::max);
-    let sheet = document::matrix_sheet(&MatrixSheet {
-        title: "Singular values of the decoder's Jacobian, token by token",
-        rows: &names(spectra.iter().map(|(token, _)| *token)),
-        columns: &names(0..spectra.first().map_or(0, |(_, values)| values.len())),
-        values: &values,
-        range: (0.0, largest),
-        unit: "steps of 8-bit values (root mean square) for one latent deviation",
-    })?;
-    Ok(picture::to_png(&sheet, &[])?)
-}
-
-/// `tokens` i64 `[S]`, `interactions` f64 `[S,S]`, `spectra` f64 `[S,D]`.
-fn tensors(measured: &Measured, model: &str) -> Vec<u8> {
-    let tokens: Vec<i64> = measured
-        .interactions
-        .tokens()
-        .iter()
-        .map(|token| *token as i64)
-        .collect();
-    let spectra: Vec<f64> = measured
-        .spectra
-        .iter()
-        .flat_map(|(_, values)| values.iter().copied())
-        .collect();
-    let size = tokens.len();
-    let entries = vec![
-        TensorEntry {
-            key: "tokens",
-            shape: vec![size],
-            data: TensorData::I64(&tokens),
-        },
-        TensorEntry {
-            key: "interactions",
-            shape: vec![size, size],
-            data: TensorData::F64(measured.interactions.values()),
-        },
-        TensorEntry {
-            key: "spectra",
-            shape: vec![size, spectra.len() / size.max(1)],
-            data: TensorData::F64(&spectra),
-        },
-    ];
-    let metadata = BTreeMap::from([("model".to_owned(), model.to_owned())]);
-    document::tensors_to_bytes(entries, &metadata)
 }
 
 fn text(measured: &Measured, against: &str) -> String {

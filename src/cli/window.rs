@@ -1,6 +1,7 @@
 //! `softscope [FILE…]`: the window.
 
 use super::{CliError, Context};
+use crate::document::DocumentError;
 use crate::ui::{self, Start};
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ pub(super) fn run(context: &Context, files: Vec<PathBuf>) -> Result<(), CliError
         let is_word = file.extension().is_none() && file.components().count() == 1;
         return Err(match is_word {
             true => CliError::usage(format!("`{}` is neither a command nor a file", file.display())),
-            false => CliError::Missing(file.clone()),
+            false => DocumentError::Missing(file.clone()).into(),
         });
     }
     let model = context

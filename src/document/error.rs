@@ -104,6 +104,40 @@ pub enum DocumentError {
         /// Why.
         source: crate::latent::EditError,
     },
+    /// A path where nothing is.
+    #[error("{}: no such file or folder; check the path", .0.display())]
+    Missing(PathBuf),
+    /// A folder without pictures.
+    #[error("{} holds no pictures (png, jpg, jpeg, webp, gif, bmp, tif, tiff)", .0.display())]
+    EmptyFolder(PathBuf),
+    /// A table of labels that cannot be used.
+    #[error("{}: line {line} {what}", path.display())]
+    LabelTable {
+        /// The table.
+        path: PathBuf,
+        /// The line at fault, from 1.
+        line: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// Values of a picture of another size than the model's.
+    #[error(
+        "{} holds pictures of {width} x {height}, the model {model} takes {side} x {side}; crop them first or choose \
+         another --model",
+        path.display()
+    )]
+    WrongPictureSize {
+        /// The file.
+        path: PathBuf,
+        /// Columns.
+        width: u32,
+        /// Rows.
+        height: u32,
+        /// Name of the model.
+        model: String,
+        /// Both sides of what the model reads.
+        side: u32,
+    },
     /// Pictures or tokens that do not go together.
     #[error("{0}")]
     Mismatch(String),

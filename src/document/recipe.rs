@@ -1,7 +1,6 @@
-use super::directions::is_plain_name;
 use super::{DocumentError, Places};
 use crate::latent::{DirectionSource, Edit, TokenSource, Tokens};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -173,34 +172,9 @@ pub(super) fn resolve_direction(edit: &mut Edit, places: &Places) -> Result<(), 
         return Ok(());
     };
     if let DirectionSource::Name(name) = source {
-        *source = DirectionSource::Vector(read_direction(name, &places.direction_file(name))?);
+        *source = DirectionSource::Vector(places.read_direction(name)?);
     }
     Ok(())
-}
-
-fn read_direction(name: &str, path: &Path) -> Result<Vec<Vec<f32>>, DocumentError> {
-    let wrong = |reason: String| DocumentError::Direction {
-        name: name.to_owned(),
-        path: path.to_path_buf(),
-        reason,
-    };
-    // The name becomes a file name, so it may not lead elsewhere.
-    if !is_plain_name(name) {
-        return Err(wrong("the name must be a plain file name".to_owned()));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        wrong(format!(
-            "{error}; save the direction under that name, or put its \"vector\" into the recipe"
-        ))
-    })?;
-    let saved: SavedDirection = serde_json::from_str(&text)
-        .map_err(|error| wrong(format!("{error}; expected {{\"vector\": [[D values], …]}}")))?;
-    serde_json::from_value(rows_of(saved.vector)).map_err(|error| wrong(format!("\"vector\": {error}")))
-}
-
-#[derive(Deserialize)]
-struct SavedDirection {
-    vector: Value,
 }
 
 /// JSON of an edit on one line. Serialising numbers, texts and lists into memory cannot fail; were it to, the reader
@@ -257,7 +231,7 @@ fn edit_from_value(number: usize, mut value: Value) -> Result<Edit, RecipeError>
 }
 
 /// Rows of numbers however they are nested: one row alone becomes a list of one, a batch of one loses its batch axis.
-fn rows_of(value: Value) -> Value {
+pub(super) fn rows_of(value: Value) -> Value {
     match value {
         Value::Array(items) if items.first().is_some_and(Value::is_number) => {
             Value::Array(vec![Value::Array(items)])

@@ -2,9 +2,9 @@
 
 use super::control::Part;
 use super::{Ablation, Control, EngineError, Runner, Sharpness};
-use crate::analysis::{self, Agreement, HeatMaps, Interactions, OrderCurves};
+use crate::analysis::{self, Agreement, ChannelChanges, HeatMaps, InfluenceMaps, Interactions, OrderCurves};
 use crate::latent::LatentState;
-use crate::picture::{Planar, Rgb8};
+use crate::picture::{Mask, Planar, Rgb8};
 use std::sync::Arc;
 
 /// What is measured; of the requests of a kind only the newest counts.
@@ -20,6 +20,8 @@ pub enum AnalysisKind {
     Spectra,
     /// The picture from soft to hard mixtures.
     Sweep,
+    /// What each token does to the pixels under a brush.
+    Brush,
 }
 
 impl AnalysisKind {
@@ -31,6 +33,7 @@ impl AnalysisKind {
             Self::Orders => "orders of tokens",
             Self::Spectra => "sensitivity of tokens",
             Self::Sweep => "soft to hard",
+            Self::Brush => "tokens under the brush",
         }
     }
 }
@@ -48,6 +51,8 @@ pub enum Analysis {
     Spectra,
     /// A picture at each sharpness.
     Sweep(Arc<[Sharpness]>),
+    /// Every token's gradient of the pixels under a mask.
+    Brush(Arc<Mask>),
 }
 
 impl Analysis {
@@ -59,6 +64,7 @@ impl Analysis {
             Self::Orders(_) => AnalysisKind::Orders,
             Self::Spectra => AnalysisKind::Spectra,
             Self::Sweep(_) => AnalysisKind::Sweep,
+            Self::Brush(_) => AnalysisKind::Brush,
         }
     }
 }
@@ -83,6 +89,19 @@ pub struct InfluenceFound {
     pub by_gradient: HeatMaps,
     /// How far the gradient says what the ablation says.
     pub agreement: Agreement,
+    /// Signed changes by channel, by ablation and by the gradient.
+    pub channels: [ChannelChanges; 2],
+    /// The maps themselves, by ablation and by the gradient.
+    pub maps: [InfluenceMaps; 2],
+}
+
+/// Tokens and the pixels under a brush.
+#[derive(Debug, Clone)]
+pub struct BrushFound {
+    /// The pixels.
+    pub mask: Arc<Mask>,
+    /// L values as [`Runner::brush_sensitivity`] gives them.
+    pub sensitivity: Vec<f64>,
 }
 
 /// A picture at one sharpness.
@@ -109,17 +128,21 @@ pub enum Analysed {
     Spectra(Vec<Vec<f64>>),
     /// Of [`Analysis::Sweep`].
     Sweep(Vec<SweptPicture>),
+    /// Of [`Analysis::Brush`].
+    Brush(BrushFound),
 }
 
 /// The share of the progress bar that ablation takes beside the gradient, which decodes twice as often.
 const ABLATION_SHARE: f32 = 1.0 / 3.0;
+/// Backward passes behind the sensitivity of a brush.
+const BRUSH_PROBES: usize = 16;
 
 impl Runner {
     /// Carries out an analysis.
     ///
     /// # Errors
     /// As the call it stands for: [`Runner::influence`], [`Runner::interactions`], [`Runner::order_curves`],
-    /// [`Runner::sensitivity_spectrum`], [`Runner::sharpness_sweep`].
+    /// [`Runner::sensitivity_spectrum`], [`Runner::sharpness_sweep`], [`Runner::brush_sensitivity`].
     pub fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         let state = &*job.state;
         match &job.analysis {
@@ -150,16 +173,34 @@ impl Runner {
                 let spectra = (0..count).map(spectrum).collect::<Result<_, _>>()?;
                 Ok(Analysed::Spectra(spectra))
             }
-            Analysis::Sweep(steps) => {
-                let swept = self.sharpness_sweep(state, steps, control)?.into_iter();
-                let shown = swept.map(|step| SweptPicture {
-                    sharpness: step.sharpness,
-                    entropy_nats: step.entropy_nats,
-                    picture: Arc::new(step.picture.to_rgb8()),
-                });
-                Ok(Analysed::Sweep(shown.collect()))
+            Analysis::Sweep(steps) => Ok(Analysed::Sweep(self.swept_pictures(state, steps, control)?)),
+            Analysis::Brush(mask) => {
+                let sensitivity = self.brush_sensitivity(&state.z, mask, BRUSH_PROBES, 0, control)?;
+                Ok(Analysed::Brush(BrushFound {
+                    mask: Arc::clone(mask),
+                    sensitivity,
+                }))
             }
         }
+    }
+
+    /// [`Runner::sharpness_sweep`] as pictures.
+    ///
+    /// # Errors
+    /// As [`Runner::sharpness_sweep`].
+    pub fn swept_pictures(
+        &self,
+        state: &LatentState,
+        steps: &[Sharpness],
+        control: &dyn Control,
+    ) -> Result<Vec<SweptPicture>, EngineError> {
+        let swept = self.sharpness_sweep(state, steps, control)?.into_iter();
+        let shown = swept.map(|step| SweptPicture {
+            sharpness: step.sharpness,
+            entropy_nats: step.entropy_nats,
+            picture: Arc::new(step.picture.to_rgb8()),
+        });
+        Ok(shown.collect())
     }
 
     fn both(
@@ -182,6 +223,8 @@ impl Runner {
             by_ablation: HeatMaps::of(&ablated),
             by_gradient: HeatMaps::of(&gradient),
             agreement,
+            channels: [ChannelChanges::of(&ablated), ChannelChanges::of(&gradient)],
+            maps: [ablated, gradient],
         })
     }
 }

@@ -20,10 +20,13 @@ impl Control for NoControl {
 }
 
 /// One part of a task that has several: its 0..1 becomes `from..to` of the whole.
-pub(super) struct Part<'a> {
-    pub(super) whole: &'a dyn Control,
-    pub(super) from: f32,
-    pub(super) to: f32,
+pub struct Part<'a> {
+    /// The task.
+    pub whole: &'a dyn Control,
+    /// Share of the whole that is done before, 0..1.
+    pub from: f32,
+    /// Share that is done with it, 0..1.
+    pub to: f32,
 }
 
 impl Control for Part<'_> {

@@ -3,6 +3,7 @@
 //! a view counts; [`Jobs`] runs file work off the caller's thread.
 
 mod analyse;
+mod aside;
 mod brush;
 mod compare;
 mod control;
@@ -16,8 +17,10 @@ mod jacobian;
 mod jobs;
 mod memory;
 mod paint;
+mod painting;
 mod panics;
 mod perform;
+mod prefetch;
 mod protocol;
 mod queue;
 mod runner;
@@ -25,11 +28,13 @@ mod shelf;
 mod structure;
 mod sweep;
 mod threads;
+mod work;
 mod worker;
 
-pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, InfluenceFound, SweptPicture};
+pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, BrushFound, InfluenceFound, SweptPicture};
+pub use aside::{Aside, AsideControl, AsideNews, Wake};
 pub use compare::{ReconstructJob, Reconstructed};
-pub use control::{Control, NoControl};
+pub use control::{Control, NoControl, Part};
 pub use device::{DeviceChoice, Precision};
 pub use error::EngineError;
 pub use generate::{GenerateFrom, GenerateJob, GeneratedPicture, GenerationStep, PictureSeed};
@@ -39,13 +44,16 @@ pub use generator_runner::{
 pub use influence::Ablation;
 pub use jobs::Jobs;
 pub use memory::default_memory_limit;
-pub use paint::{NearHull, PaintFigures, PaintJob, PaintTokens, Painting};
+pub use paint::{NearHull, PaintFigures, PaintJob, PaintSettings, PaintTokens, Painting};
+pub use painting::{PaintBest, PaintStep};
 pub(crate) use panics::contained;
 pub use protocol::{
-    DecodeJob, Decoded, Encoded, EngineStatus, Event, Request, Stamp, SubjectId, Task, ViewId,
+    DecodeJob, Decoded, Encoded, EngineStatus, Event, PrefetchJob, Prefetched, Request, Stamp, SubjectId,
+    Task, ViewId,
 };
 pub use runner::{ModelInfo, RunOptions, Runner};
 pub use shelf::{Eviction, EvictionReason};
 pub use sweep::{Sharpness, SweepStep};
 pub use threads::expected_threads;
+pub use work::{Work, WorkJob, WorkKind, WorkTurn};
 pub use worker::Engine;

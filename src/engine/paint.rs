@@ -37,6 +37,35 @@ pub enum NearHull {
     Project,
 }
 
+/// How tokens are searched.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PaintSettings {
+    /// How they are kept near the codewords.
+    pub near_hull: NearHull,
+    /// Steps of the search.
+    pub steps: usize,
+    /// First step's size, in units of the spread of the tokens' values.
+    pub rate: f64,
+    /// Weight of the rest's error against the region's.
+    pub hold: f64,
+}
+
+impl PaintSettings {
+    /// The weight of [`NearHull::Penalty`] where none is asked for.
+    pub const PENALTY: f64 = 0.002;
+}
+
+impl Default for PaintSettings {
+    fn default() -> Self {
+        Self {
+            near_hull: NearHull::Penalty(Self::PENALTY),
+            steps: 30,
+            rate: 0.15,
+            hold: 1.0,
+        }
+    }
+}
+
 /// What is to be painted.
 #[derive(Debug, Clone)]
 pub struct PaintJob {
@@ -48,14 +77,8 @@ pub struct PaintJob {
     pub mask: Mask,
     /// Which tokens may move.
     pub tokens: PaintTokens,
-    /// How they are kept near the codewords.
-    pub near_hull: NearHull,
-    /// Steps of the search.
-    pub steps: usize,
-    /// First step's size, in units of the spread of the tokens' values.
-    pub rate: f64,
-    /// Weight of the rest's error against the region's.
-    pub hold: f64,
+    /// How they are searched.
+    pub settings: PaintSettings,
 }
 
 /// Where a search is.
@@ -87,6 +110,8 @@ pub struct Painting {
     means: Vec<f64>,
     squares: Vec<f64>,
     step: usize,
+    /// Whether what moves lies on the hull.
+    is_on_hull: bool,
     best: Option<(Tokens, PaintFigures)>,
     first: Option<PaintFigures>,
 }
@@ -120,8 +145,11 @@ impl Painting {
     ///
     /// # Errors
     /// As [`Runner::decode`]; a target or a mask of another size than the model's; a token that does not exist.
-    pub fn start(runner: &Runner, job: PaintJob, control: &dyn Control) -> Result<Self, EngineError> {
+    pub fn start(runner: &Runner, mut job: PaintJob, control: &dyn Control) -> Result<Self, EngineError> {
         runner.check_mask(&job.mask)?;
+        if runner.info().space.codebook().is_none() {
+            job.settings.near_hull = NearHull::Free;
+        }
         let side = runner.info().args.image_size;
         if job.target.data.len() != 3 * side * side {
             return Err(EngineError::PictureSize {
@@ -145,6 +173,7 @@ impl Painting {
             means: vec![0.0; moved],
             squares: vec![0.0; moved],
             step: 0,
+            is_on_hull: false,
             best: None,
             first: None,
         };
@@ -154,7 +183,7 @@ impl Painting {
 
     /// Whether all steps are done.
     pub fn is_done(&self) -> bool {
-        self.step >= self.job.steps
+        self.step >= self.job.settings.steps
     }
 
     /// One step: the figures of the tokens before it, and their picture.
@@ -167,20 +196,12 @@ impl Painting {
         control: &dyn Control,
     ) -> Result<(PaintFigures, Planar), EngineError> {
         let (picture, gradient) = self.look(runner, control)?;
-        let figures = self.figures(&picture);
-        self.first.get_or_insert(figures);
-        if self
-            .best
-            .as_ref()
-            .is_none_or(|(_, best)| figures.loss < best.loss)
-        {
-            self.best = Some((self.z.clone(), figures));
-        }
+        let figures = self.weigh(&picture);
         self.move_tokens(&gradient);
         self.step += 1;
         if self.step.is_multiple_of(HULL_EVERY) || self.is_done() {
             self.find_hull(runner);
-            if self.job.near_hull == NearHull::Project {
+            if self.job.settings.near_hull == NearHull::Project {
                 self.take_hull();
             }
         }
@@ -192,12 +213,24 @@ impl Painting {
         let (mut pictures, mut gradients) = runner.backward(&self.z, 1, control, |decoded| {
             let target = error(decoded, &self.job.target, &self.weights.region)?;
             let held = error(decoded, &self.held, &self.weights.rest)?;
-            Ok((target + (held * self.job.hold)?)?)
+            Ok((target + (held * self.job.settings.hold)?)?)
         })?;
         match (pictures.pop(), gradients.pop()) {
             (Some(picture), Some(gradient)) => Ok((picture, gradient)),
             _ => Err(EngineError::Model("it gave nothing for one picture".to_owned())),
         }
+    }
+
+    /// Figures of the tokens as they are; the tokens are kept where none were better.
+    fn weigh(&mut self, picture: &Planar) -> PaintFigures {
+        let figures = self.figures(picture);
+        self.first.get_or_insert(figures);
+        let may_stay = self.is_on_hull || self.job.settings.near_hull != NearHull::Project;
+        let is_best = |best: &(Tokens, PaintFigures)| figures.loss < best.1.loss;
+        if may_stay && self.best.as_ref().is_none_or(is_best) {
+            self.best = Some((self.z.clone(), figures));
+        }
+        figures
     }
 
     fn figures(&self, picture: &Planar) -> PaintFigures {
@@ -207,12 +240,12 @@ impl Painting {
             step: self.step,
             region: STEPS * region.sqrt(),
             rest: STEPS * rest.sqrt(),
-            loss: region + self.job.hold * rest + self.penalty(),
+            loss: region + self.job.settings.hold * rest + self.penalty(),
         }
     }
 
     fn penalty(&self) -> f64 {
-        let NearHull::Penalty(weight) = self.job.near_hull else {
+        let NearHull::Penalty(weight) = self.job.settings.near_hull else {
             return 0.0;
         };
         let squares: f64 = self
@@ -232,13 +265,14 @@ impl Painting {
 
     /// Adam on the rows that may move.
     fn move_tokens(&mut self, gradient: &Tokens) {
-        let pull = match self.job.near_hull {
+        self.is_on_hull = false;
+        let pull = match self.job.settings.near_hull {
             NearHull::Penalty(weight) => 2.0 * weight / self.unit(),
             NearHull::Free | NearHull::Project => 0.0,
         };
-        let done = self.step as f64 / self.job.steps.max(1) as f64;
+        let done = self.step as f64 / self.job.settings.steps.max(1) as f64;
         let cosine = (1.0 + (std::f64::consts::PI * done).cos()) / 2.0;
-        let rate = self.job.rate * self.spread * (LAST_RATE + (1.0 - LAST_RATE) * cosine);
+        let rate = self.job.settings.rate * self.spread * (LAST_RATE + (1.0 - LAST_RATE) * cosine);
         let power = i32::try_from(self.step + 1).unwrap_or(i32::MAX);
         let correction = (1.0 - DECAY.0.powi(power), 1.0 - DECAY.1.powi(power));
         let width = self.z.dim.max(1);
@@ -262,7 +296,10 @@ impl Painting {
 
     fn find_hull(&mut self, runner: &Runner) {
         let space = &runner.info().space;
-        let Some(codebook) = space.codebook().filter(|_| self.job.near_hull != NearHull::Free) else {
+        let Some(codebook) = space
+            .codebook()
+            .filter(|_| self.job.settings.near_hull != NearHull::Free)
+        else {
             return;
         };
         let nearest = |token: &usize| {
@@ -276,8 +313,7 @@ impl Painting {
         for (token, nearest) in self.tokens.iter().zip(&self.nearest) {
             self.z.row_mut(*token).copy_from_slice(nearest);
         }
-        // What was best before was not on the hull, or further from the target than it will be.
-        self.best = None;
+        self.is_on_hull = true;
     }
 
     /// The tokens that move.
@@ -285,7 +321,8 @@ impl Painting {
         &self.tokens
     }
 
-    /// The best tokens seen, or where the search stands before the first step; their figures.
+    /// The best tokens seen, of those on the hull where they have to be; where the search stands as long as there are
+    /// none. Their figures.
     pub fn best(&self) -> (&Tokens, Option<PaintFigures>) {
         match &self.best {
             Some((z, figures)) => (z, Some(*figures)),
@@ -369,7 +406,7 @@ impl Runner {
     /// As [`Painting::start`] and [`Painting::step`].
     pub fn paint(&self, job: PaintJob, control: &dyn Control) -> Result<Painting, EngineError> {
         let quiet = super::influence::Quiet(control);
-        let steps = job.steps;
+        let steps = job.settings.steps;
         let mut painting = Painting::start(self, job, &quiet)?;
         while !painting.is_done() {
             painting.step(self, &quiet)?;
@@ -385,17 +422,12 @@ impl Painting {
     ///
     /// # Errors
     /// As [`Painting::step`].
-    pub fn look_last(&mut self, runner: &Runner, control: &dyn Control) -> Result<Planar, EngineError> {
+    pub fn look_last(
+        &mut self,
+        runner: &Runner,
+        control: &dyn Control,
+    ) -> Result<(PaintFigures, Planar), EngineError> {
         let picture = runner.decode_one(&self.z, control)?;
-        let figures = self.figures(&picture);
-        self.first.get_or_insert(figures);
-        if self
-            .best
-            .as_ref()
-            .is_none_or(|(_, best)| figures.loss < best.loss)
-        {
-            self.best = Some((self.z.clone(), figures));
-        }
-        Ok(picture)
+        Ok((self.weigh(&picture), picture))
     }
 }

@@ -2,9 +2,10 @@
 
 use super::control::Part;
 use super::edit_cache::EditCache;
+use super::painting::PaintRun;
 use super::protocol::{DecodeJob, Decoded, Encoded};
 use super::runner::milliseconds;
-use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, Runner};
+use super::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, PaintStep, Runner, Work, WorkTurn};
 use crate::analysis;
 use crate::latent::{LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
@@ -16,7 +17,13 @@ pub(super) trait Backend: Send + Sync {
     fn info(&self) -> &Arc<ModelInfo>;
     fn encode(&self, picture: Planar, control: &dyn Control) -> Result<LatentState, EngineError>;
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError>;
+    /// Pictures for a preview, in one batch and in the cheapest precision, where the model has these.
+    fn decode_ahead(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
+        tokens.iter().map(|tokens| self.decode(tokens, control)).collect()
+    }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError>;
+    fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError>;
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError>;
 }
 
 impl Backend for Runner {
@@ -29,8 +36,17 @@ impl Backend for Runner {
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError> {
         only(Self::decode(self, &[tokens], control)?)
     }
+    fn decode_ahead(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
+        Self::decode_preview(self, tokens, control)
+    }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         Self::analyse(self, job, control)
+    }
+    fn work(&self, work: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
+        work.turn(self, control)
+    }
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
+        run.turn(self, control)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     AnalyseJob, Analysed, AnalysisKind, Eviction, GenerateJob, GeneratedPicture, GenerationStep,
-    GeneratorInfo, ModelInfo, ReconstructJob, Reconstructed,
+    GeneratorInfo, ModelInfo, PaintJob, PaintStep, ReconstructJob, Reconstructed, WorkJob, WorkKind,
 };
 use crate::analysis::PictureMetrics;
 use crate::latent::{Edit, LatentState};
@@ -33,6 +33,15 @@ pub struct DecodeJob {
     pub reference: Option<Arc<Rgb8>>,
 }
 
+/// Positions along a slider, to be decoded ahead of the hand on it.
+#[derive(Debug, Clone)]
+pub struct PrefetchJob {
+    /// The tokens before any edit.
+    pub base: Arc<LatentState>,
+    /// The edit list of each position, applied in order; the position wanted first comes first.
+    pub positions: Vec<Arc<[Edit]>>,
+}
+
 /// What the worker is asked for.
 #[derive(Debug, Clone)]
 pub enum Request {
@@ -53,6 +62,9 @@ pub enum Request {
         /// What to decode.
         job: DecodeJob,
     },
+    /// Decodes positions that a hand may come to, in the cheapest precision there is. Goes after encodes; anything that
+    /// is submitted later gives it up at once. What was decoded by then has been told.
+    Prefetch(Arc<PrefetchJob>),
     /// Reconstructs a picture by any model, while the one in use stays. Goes after all else: it is interrupted for
     /// other requests and begun anew after them.
     Reconstruct {
@@ -64,6 +76,11 @@ pub enum Request {
     /// Measures the tokens of a picture with the model in use. A newer one of its kind replaces it. Goes after
     /// reconstructions: it is interrupted for other requests and begun anew after them.
     Analyse(Arc<AnalyseJob>),
+    /// Works on something turn by turn with the model in use. A newer one of its kind replaces it. Goes after analyses:
+    /// between turns whatever waits comes first, and a turn that is interrupted is begun anew.
+    Work(WorkJob),
+    /// Paints with the model in use, after everything but works and generations and between its steps. A newer one replaces it.
+    Paint(Arc<PaintJob>),
     /// Opens a generator; a newer one replaces it. The old one stays until then, and is then what generations use no more.
     OpenGenerator(ModelFiles),
     /// Generates pictures with the open generator, after everything else and between its steps. A newer one replaces it.
@@ -81,7 +98,10 @@ impl Request {
                 view: *view,
                 model: job.model.name.clone(),
             },
+            Self::Prefetch(_) => Task::Prefetch,
             Self::Analyse(job) => Task::Analyse(job.analysis.kind()),
+            Self::Work(job) => Task::Work(job.kind()),
+            Self::Paint(_) => Task::Paint,
             Self::OpenGenerator(files) => Task::OpenGenerator(files.name.clone()),
             Self::Generate(_) => Task::Generate,
         }
@@ -118,6 +138,20 @@ pub struct Decoded {
     pub decode_ms: f64,
 }
 
+/// Positions of a [`PrefetchJob`] that are decoded.
+#[derive(Debug, Clone)]
+pub struct Prefetched {
+    /// Index of the first of them in the job.
+    pub first: usize,
+    /// One a position, by the reconstruction convention. Where the model runs cheaper ahead of the hand, not the bytes
+    /// that a decode of the same edits gives.
+    pub pictures: Vec<Arc<Rgb8>>,
+    /// Time in the decoder, all of them together.
+    pub decode_ms: f64,
+    /// Nothing of the job is left to decode.
+    pub is_last: bool,
+}
+
 /// What a request was about, for messages.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Task {
@@ -134,8 +168,14 @@ pub enum Task {
         /// Name of the model.
         model: String,
     },
+    /// Decoding ahead of the hand.
+    Prefetch,
     /// Measuring tokens.
     Analyse(AnalysisKind),
+    /// Working on something turn by turn.
+    Work(WorkKind),
+    /// Painting.
+    Paint,
     /// Opening the generator of that name.
     OpenGenerator(String),
     /// Generating pictures.
@@ -144,8 +184,9 @@ pub enum Task {
 
 /// What became of a request.
 ///
-/// Every load is answered once. The newest encode of a subject, the newest decode and reconstruction of a view, and the
-/// newest analysis of a kind are answered once; older ones that were replaced are answered before it or not at all.
+/// Every load is answered once, the newest prefetch by what it decodes and a cancellation if it was given up. The newest
+/// encode of a subject, the newest decode and reconstruction of a view, and the newest analysis and work of a kind are
+/// answered once; older ones that were replaced are answered before it or not at all.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The model that all later events come from.
@@ -168,6 +209,13 @@ pub enum Event {
         /// The result.
         decoded: Arc<Decoded>,
     },
+    /// Some positions are decoded ahead of the hand.
+    Prefetched {
+        /// Of the request.
+        stamp: Stamp,
+        /// The pictures.
+        prefetched: Arc<Prefetched>,
+    },
     /// A reconstruction is done.
     Reconstructed {
         /// Of the request.
@@ -183,6 +231,20 @@ pub enum Event {
         stamp: Stamp,
         /// The result.
         analysed: Arc<Analysed>,
+    },
+    /// A work is done: its result is where it was left.
+    Worked {
+        /// Of the request.
+        stamp: Stamp,
+        /// Of the work.
+        kind: WorkKind,
+    },
+    /// A step of a painting is made, or with the last one all of it. Only the newest that was not taken yet is kept.
+    Painted {
+        /// Of the request.
+        stamp: Stamp,
+        /// How far it is.
+        step: Arc<PaintStep>,
     },
     /// A model that was kept loaded is no longer; nothing that was asked for is lost by it.
     ModelLeft(Eviction),

@@ -1,8 +1,10 @@
 //! Which request comes next, which one is given up for it, and what each owes its sender. No threads here: the worker
 //! keeps one [`Queue`] behind its lock.
 
-use super::AnalysisKind;
+mod works;
+
 use super::protocol::{EngineStatus, Event, Request, Stamp, SubjectId, ViewId};
+use super::{AnalysisKind, WorkKind};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -68,6 +70,8 @@ pub(super) enum Outcome {
     Done(Event),
     /// Something is there, and the task wants another turn.
     Progressed(Event),
+    /// It wants another turn.
+    Again,
     /// It noticed that it was told to stop.
     Stopped,
     Failed(String),
@@ -82,11 +86,17 @@ pub(super) struct Queue {
     decodes: VecDeque<Ticket>,
     /// At most one a subject, in order of submission.
     encodes: VecDeque<Ticket>,
+    /// Given up by whatever comes in after it.
+    prefetch: Option<Ticket>,
     /// At most one a view, in order of submission.
     reconstructions: VecDeque<Ticket>,
     /// At most one a kind, in order of submission.
     analyses: VecDeque<Ticket>,
+    /// At most one a kind, in order of submission.
+    works: VecDeque<Ticket>,
     open_generator: Option<Ticket>,
+    /// Goes on whenever nothing but a work or a generation waits.
+    painting: Option<Ticket>,
     /// Goes on whenever nothing else waits.
     generation: Option<Ticket>,
     running: Option<Running>,
@@ -102,7 +112,11 @@ impl Queue {
             request,
         };
         let stamp = ticket.stamp;
+        if !matches!(ticket.request, Request::Prefetch(_)) {
+            self.cancel_prefetch();
+        }
         match &ticket.request {
+            Request::Prefetch(_) => self.submit_prefetch(ticket),
             Request::LoadModel(_) => self.submit_load(ticket),
             Request::Encode { subject, .. } => {
                 let subject = *subject;
@@ -117,6 +131,8 @@ impl Queue {
                 self.submit_reconstruction(view, ticket);
             }
             Request::Analyse(job) => self.submit_analysis(job.analysis.kind(), ticket),
+            Request::Work(job) => self.submit_work(job.kind(), ticket),
+            Request::Paint(_) => self.submit_painting(ticket),
             Request::OpenGenerator(_) => self.submit_open_generator(ticket),
             Request::Generate(_) => self.submit_generation(ticket),
         }
@@ -157,7 +173,7 @@ impl Queue {
         if reconstructs(self.running_request(), view) {
             self.interrupt(Interruption::Replaced);
         }
-        if self.is_generating() {
+        if self.is_stepping() {
             self.interrupt(Interruption::Parked);
         }
         replace_or_push(&mut self.reconstructions, ticket, |waiting| {
@@ -169,12 +185,20 @@ impl Queue {
         if analyses(self.running_request(), kind) {
             self.interrupt(Interruption::Replaced);
         }
-        if self.is_generating() {
+        if self.is_stepping() {
             self.interrupt(Interruption::Parked);
         }
         replace_or_push(&mut self.analyses, ticket, |waiting| {
             analyses(Some(waiting), kind)
         });
+    }
+
+    /// Interrupts nothing: nobody waits for it.
+    fn submit_prefetch(&mut self, ticket: Ticket) {
+        if matches!(self.running_request(), Some(Request::Prefetch(_))) {
+            self.interrupt(Interruption::Replaced);
+        }
+        self.prefetch = Some(ticket);
     }
 
     fn submit_open_generator(&mut self, ticket: Ticket) {
@@ -196,16 +220,41 @@ impl Queue {
         }
     }
 
+    fn submit_painting(&mut self, ticket: Ticket) {
+        if let Some(older) = self.painting.replace(ticket) {
+            self.events.push_back(cancelled(&older));
+        }
+        if matches!(self.running_request(), Some(Request::Paint(_))) {
+            self.interrupt(Interruption::Cancelled);
+        } else if self.is_generating() {
+            self.interrupt(Interruption::Parked);
+        }
+    }
+
     fn is_generating(&self) -> bool {
         matches!(self.running_request(), Some(Request::Generate(_)))
     }
 
-    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis and a
-    /// generation step back between two blocks and go on after it.
+    /// Whether what runs is one step of many, behind all else.
+    fn is_stepping(&self) -> bool {
+        matches!(
+            self.running_request(),
+            Some(Request::Work(_) | Request::Paint(_) | Request::Generate(_))
+        )
+    }
+
+    /// A person waits for what comes in; a reconstruction, which may have a whole model to load, an analysis, a
+    /// turn of a work, a painting's step and a generation's step back between two blocks and go on after it.
     fn interrupt_late_work(&mut self) {
         if matches!(
             self.running_request(),
-            Some(Request::Reconstruct { .. } | Request::Analyse(_) | Request::Generate(_))
+            Some(
+                Request::Reconstruct { .. }
+                    | Request::Analyse(_)
+                    | Request::Work(_)
+                    | Request::Paint(_)
+                    | Request::Generate(_)
+            )
         ) {
             self.interrupt(Interruption::Parked);
         }
@@ -229,6 +278,15 @@ impl Queue {
         }
     }
 
+    /// Cancels the painting.
+    pub(super) fn cancel_painting(&mut self) {
+        if matches!(self.running_request(), Some(Request::Paint(_))) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        let waiting = self.painting.take();
+        self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
+    }
+
     fn running_request(&self) -> Option<&Request> {
         self.running.as_ref().map(|running| &running.ticket.request)
     }
@@ -243,10 +301,21 @@ impl Queue {
         }
     }
 
-    /// Cancels the running load, encode, reconstruction or analysis, and what waits of these kinds.
+    /// Cancels what is decoded ahead of the hand.
+    pub(super) fn cancel_prefetch(&mut self) {
+        if matches!(self.running_request(), Some(Request::Prefetch(_))) {
+            self.interrupt(Interruption::Cancelled);
+        }
+        let waiting = self.prefetch.take();
+        self.events.extend(waiting.iter().map(cancelled));
+    }
+
+    /// Cancels the running load, encode, reconstruction, analysis or work, and what waits of these kinds.
     pub(super) fn cancel(&mut self) {
+        self.cancel_prefetch();
         self.cancel_reconstructions();
         self.cancel_analyses();
+        WorkKind::ALL.into_iter().for_each(|kind| self.cancel_work(kind));
         if matches!(
             self.running_request(),
             Some(Request::LoadModel(_) | Request::Encode { .. })
@@ -282,14 +351,18 @@ impl Queue {
         self.load = None;
         self.encodes.clear();
         self.decodes.clear();
+        self.prefetch = None;
         self.reconstructions.clear();
         self.analyses.clear();
+        self.works.clear();
         self.open_generator = None;
+        self.painting = None;
         self.generation = None;
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the
-    /// oldest encode, else the oldest reconstruction, else the oldest analysis, else the generation.
+    /// oldest encode, else what is decoded ahead, else the oldest reconstruction, else the oldest analysis, else the
+    /// painting, else the oldest work, else the generation.
     pub(super) fn start_next(&mut self) -> Option<(Ticket, Arc<Signals>)> {
         let ticket = self
             .load
@@ -297,8 +370,11 @@ impl Queue {
             .or_else(|| self.decodes.pop_front())
             .or_else(|| self.open_generator.take())
             .or_else(|| self.encodes.pop_front())
+            .or_else(|| self.prefetch.take())
             .or_else(|| self.reconstructions.pop_front())
             .or_else(|| self.analyses.pop_front())
+            .or_else(|| self.painting.take())
+            .or_else(|| self.works.pop_front())
             .or_else(|| self.generation.take())?;
         let signals = Arc::new(Signals::new());
         self.running = Some(Running {
@@ -333,7 +409,7 @@ impl Queue {
                 self.push_progress(event);
                 self.park(ticket);
             }
-            (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
+            (Outcome::Again, _) | (Outcome::Stopped, Some(Interruption::Parked)) => self.park(ticket),
             (Outcome::Failed(message), _) => {
                 let task = ticket.request.task();
                 self.events.push_back(Event::Failed {
@@ -372,8 +448,18 @@ impl Queue {
                     analyses(Some(waiting), kind)
                 });
             }
+            Request::Work(job) => {
+                let kind = job.kind();
+                self.park_work(kind, ticket);
+            }
+            Request::Paint(_) => {
+                self.painting.get_or_insert(ticket);
+            }
             Request::Generate(_) => {
                 self.generation.get_or_insert(ticket);
+            }
+            Request::Prefetch(_) => {
+                self.prefetch.get_or_insert(ticket);
             }
             Request::OpenGenerator(_) => {
                 self.open_generator.get_or_insert(ticket);
@@ -384,9 +470,8 @@ impl Queue {
 
     /// Of steps that nobody has taken yet only the newest is told.
     fn push_progress(&mut self, event: Event) {
-        if let Event::GenerationStep { stamp, .. } = &event {
-            let is_older = |waiting: &Event| matches!(waiting, Event::GenerationStep { stamp: older, .. } if older == stamp);
-            self.events.retain(|waiting| !is_older(waiting));
+        if let Some(stamp) = stepped(&event) {
+            self.events.retain(|waiting| stepped(waiting) != Some(stamp));
         }
         self.events.push_back(event);
     }
@@ -400,12 +485,22 @@ impl Queue {
 
     /// A new model is there: what was asked of the old one is void. Reconstructions name their own.
     fn drop_work_before(&mut self, load: Stamp) {
-        for waiting in [&mut self.decodes, &mut self.encodes, &mut self.analyses] {
+        for waiting in [
+            &mut self.decodes,
+            &mut self.encodes,
+            &mut self.analyses,
+            &mut self.works,
+        ] {
             let (void, kept): (VecDeque<_>, VecDeque<_>) =
                 waiting.drain(..).partition(|ticket| ticket.stamp < load);
             *waiting = kept;
             self.events.extend(void.iter().map(cancelled));
         }
+        self.events.extend(
+            self.painting
+                .take_if(|ticket| ticket.stamp < load)
+                .map(|void| cancelled(&void)),
+        );
         self.drop_generation_before(load);
     }
 
@@ -440,12 +535,19 @@ impl Queue {
     }
 
     fn waiting(&self) -> usize {
-        let single = [&self.load, &self.open_generator, &self.generation];
+        let single = [
+            &self.load,
+            &self.prefetch,
+            &self.open_generator,
+            &self.painting,
+            &self.generation,
+        ];
         single.into_iter().flatten().count()
             + self.decodes.len()
             + self.encodes.len()
             + self.reconstructions.len()
             + self.analyses.len()
+            + self.works.len()
     }
 
     pub(super) fn status(&self) -> EngineStatus {
@@ -464,6 +566,14 @@ fn cancelled(ticket: &Ticket) -> Event {
     Event::Cancelled {
         stamp: ticket.stamp,
         task: ticket.request.task(),
+    }
+}
+
+/// The request whose step an event tells.
+fn stepped(event: &Event) -> Option<Stamp> {
+    match event {
+        Event::GenerationStep { stamp, .. } | Event::Painted { stamp, .. } => Some(*stamp),
+        _ => None,
     }
 }
 

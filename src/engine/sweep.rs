@@ -14,6 +14,18 @@ pub enum Sharpness {
     Hard,
 }
 
+/// Temperatures of a sweep as multiples of the model's own, soft to hard.
+const FACTORS: [f32; 9] = [16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125, 0.0625];
+
+impl Sharpness {
+    /// The steps of a sweep around a model's own temperature `tau`, which is one of them, soft to hard; one codeword
+    /// each comes last.
+    pub fn sweep(tau: f32) -> Vec<Self> {
+        let soft = FACTORS.iter().map(|factor| Self::Tau(tau * factor));
+        soft.chain([Self::Hard]).collect()
+    }
+}
+
 /// A picture at one sharpness.
 #[derive(Debug, Clone)]
 pub struct SweepStep {

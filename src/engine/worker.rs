@@ -2,12 +2,16 @@ use super::compare::{self, LOAD_SHARE, ReconstructJob, Reconstructed};
 use super::control::Part;
 use super::edit_cache::EditCache;
 use super::generate::{Generation, Turn};
+use super::painting::PaintRun;
 use super::perform::{self, Backend};
-use super::protocol::{EngineStatus, Event, Request, Stamp};
+use super::prefetch::Prefetching;
+use super::protocol::{EngineStatus, Event, PrefetchJob, Request, Stamp};
 use super::queue::{Outcome, Queue, Signals, Ticket};
 use super::shelf::{Eviction, Shelf, ShelfKey};
+use super::work::WorkControl;
 use super::{
-    Control, EngineError, GenerateJob, GeneratorRunner, RunOptions, Runner, default_memory_limit, panics,
+    Control, EngineError, GenerateJob, GeneratorRunner, PaintJob, RunOptions, Runner, WorkJob, WorkKind,
+    WorkTurn, default_memory_limit, panics,
 };
 use crate::tokenizer::ModelFiles;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -79,8 +83,10 @@ impl Engine {
             shelf: Shelf::default(),
             options,
             generator: None,
+            painting: None,
             generation: None,
             cache: EditCache::default(),
+            prefetching: Prefetching::default(),
         };
         let thread = std::thread::Builder::new()
             .name("softscope-engine".to_owned())
@@ -134,7 +140,7 @@ impl Engine {
         }
     }
 
-    /// Cancels the running load, encode, reconstruction or analysis, and what waits of these kinds. Each gives
+    /// Cancels the running load, encode, reconstruction, analysis or work, and what waits of these kinds. Each gives
     /// [`Event::Cancelled`].
     pub fn cancel(&self) {
         self.give_up(Queue::cancel);
@@ -145,9 +151,19 @@ impl Engine {
         self.give_up(Queue::cancel_reconstructions);
     }
 
+    /// Cancels what is decoded ahead of the hand. It gives [`Event::Cancelled`].
+    pub fn cancel_prefetch(&self) {
+        self.give_up(Queue::cancel_prefetch);
+    }
+
     /// Cancels the analysis that runs and those that wait. Each gives [`Event::Cancelled`].
     pub fn cancel_analyses(&self) {
         self.give_up(Queue::cancel_analyses);
+    }
+
+    /// Cancels the work of a kind, whether it runs or waits; it gives [`Event::Cancelled`].
+    pub fn cancel_work(&self, kind: WorkKind) {
+        self.give_up(|queue| queue.cancel_work(kind));
     }
 
     fn give_up(&self, cancel: impl FnOnce(&mut Queue)) {
@@ -178,6 +194,11 @@ impl Engine {
     /// Cancels the generation and the generator being opened. Each gives [`Event::Cancelled`].
     pub fn cancel_generation(&self) {
         self.give_up(Queue::cancel_generation);
+    }
+
+    /// Cancels the painting, which gives [`Event::Cancelled`].
+    pub fn cancel_painting(&self) {
+        self.give_up(Queue::cancel_painting);
     }
 
     /// What runs and what waits.
@@ -264,9 +285,12 @@ struct Worker {
     open: Open,
     shelf: Shelf,
     cache: EditCache,
+    prefetching: Prefetching,
     /// Where and how a generator runs.
     options: RunOptions,
     generator: Option<GeneratorRunner>,
+    /// The painting under way, put aside between its steps.
+    painting: Option<PaintRun>,
     /// The generation under way, put aside between its steps.
     generation: Option<Generation>,
 }
@@ -304,6 +328,10 @@ impl Worker {
                         });
                     shared.finish(Outcome::from(result));
                 }
+                Request::Prefetch(job) => {
+                    let outcome = self.prefetch(stamp, &job, &control);
+                    shared.finish(outcome);
+                }
                 Request::Reconstruct { view, job } => {
                     let result = self
                         .reconstruct(&job, &control)
@@ -323,6 +351,14 @@ impl Worker {
                             analysed: Arc::new(analysed),
                         });
                     shared.finish(Outcome::from(result));
+                }
+                Request::Work(job) => {
+                    let outcome = self.work(stamp, &job, &control);
+                    shared.finish(outcome);
+                }
+                Request::Paint(job) => {
+                    let outcome = self.paint(stamp, job, &control);
+                    shared.finish(outcome);
                 }
                 Request::OpenGenerator(files) => self.open_generator(&files, &control),
                 Request::Generate(job) => {
@@ -354,6 +390,67 @@ impl Worker {
             }
         }
         self.trim();
+    }
+
+    /// One turn of a work.
+    fn work(&mut self, stamp: Stamp, job: &WorkJob, task: &dyn Control) -> Outcome {
+        let kind = job.kind();
+        let control = WorkControl { job, task };
+        match self.with_model(kind.name(), |model, _| model.work(&mut *job.lock(), &control)) {
+            Ok(WorkTurn::More) => Outcome::Again,
+            Ok(WorkTurn::Done) => Outcome::Done(Event::Worked { stamp, kind }),
+            Err(error) => Outcome::from(Err(error)),
+        }
+    }
+
+    /// One turn of a prefetch: a batch of its positions.
+    fn prefetch(&mut self, stamp: Stamp, job: &PrefetchJob, control: &dyn Control) -> Outcome {
+        let mut prefetching = std::mem::take(&mut self.prefetching);
+        let result = self.with_model("decoding ahead", |model, cache| {
+            prefetching.turn(stamp, job, model, cache, control)
+        });
+        self.prefetching = prefetching;
+        match result {
+            Ok(prefetched) => {
+                let is_last = prefetched.is_last;
+                let event = Event::Prefetched {
+                    stamp,
+                    prefetched: Arc::new(prefetched),
+                };
+                if is_last {
+                    Outcome::Done(event)
+                } else {
+                    Outcome::Progressed(event)
+                }
+            }
+            Err(error) => Outcome::from(Err(error)),
+        }
+    }
+
+    /// One turn of a painting: a step.
+    fn paint(&mut self, stamp: Stamp, job: Arc<PaintJob>, control: &dyn Control) -> Outcome {
+        let mut run = match self.painting.take() {
+            Some(run) if run.stamp() == stamp => run,
+            _ => PaintRun::new(stamp, job),
+        };
+        let step = match self.with_model("painting", |model, _| model.paint(&mut run, control)) {
+            Ok(step) => step,
+            Err(error) => {
+                // Stepped back for something else, or given up: only the queue knows.
+                self.painting = matches!(error, EngineError::Cancelled).then_some(run);
+                return Outcome::from(Err(error));
+            }
+        };
+        let is_last = step.is_last;
+        let event = Event::Painted {
+            stamp,
+            step: Arc::new(step),
+        };
+        if is_last {
+            return Outcome::Done(event);
+        }
+        self.painting = Some(run);
+        Outcome::Progressed(event)
     }
 
     /// One turn of a generation: a step, or a finished picture.
@@ -406,6 +503,7 @@ impl Worker {
                 let event = Event::ModelLoaded(Arc::clone(model.info()));
                 if self.shared.finish(Outcome::Done(event)) {
                     self.cache.clear();
+                    self.prefetching.forget_model();
                     self.shelf.set_in_use(model);
                 }
             }
@@ -505,8 +603,11 @@ impl<'a> TaskControl<'a> {
             Request::LoadModel(_) | Request::OpenGenerator(_) => Duration::ZERO,
             Request::Encode { .. }
             | Request::Decode { .. }
+            | Request::Prefetch(_)
             | Request::Reconstruct { .. }
             | Request::Analyse(_)
+            | Request::Work(_)
+            | Request::Paint(_)
             | Request::Generate(_) => UNTOLD,
         };
         Self {

@@ -57,7 +57,7 @@ impl Generator {
         files: &ModelFiles,
         device: &Device,
         dtype: DType,
-        progress: &mut dyn FnMut(u64, u64) -> bool,
+        progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
     ) -> Result<Self, GeneratorError> {
         let args = GeneratorArgs::read(&files.config)?;
         let checkpoint = Checkpoint::open(&files.weights)?;

@@ -13,6 +13,8 @@ pub struct HullProjection {
     pub distance: f32,
     /// Frank-Wolfe duality gap on half the squared distance: how far from optimal at most.
     pub gap: f32,
+    /// Codewords tried until the gap was small enough.
+    pub steps: usize,
 }
 
 /// Vertices tried before the search ends with what it has. A projection takes about 2 D.
@@ -31,7 +33,7 @@ const PIVOT_FLOOR: f64 = 1e-12;
 pub fn project_onto_hull(codebook: &Codebook, segment: usize, z: &[f32]) -> HullProjection {
     let codewords = codebook.segment(segment).unwrap_or_default();
     let search = Search::new(codewords, codebook.dim.max(1), z);
-    let Some((active, gap)) = search.run() else {
+    let Some((active, gap, steps)) = search.run() else {
         let mixture = Mixture {
             segment,
             weights: Vec::new().into(),
@@ -41,6 +43,7 @@ pub fn project_onto_hull(codebook: &Codebook, segment: usize, z: &[f32]) -> Hull
             z: z.to_vec(),
             distance: f32::INFINITY,
             gap: f32::INFINITY,
+            steps: 0,
         };
     };
     let mut weights = vec![0.0f32; codebook.size];
@@ -64,6 +67,7 @@ pub fn project_onto_hull(codebook: &Codebook, segment: usize, z: &[f32]) -> Hull
         z: projected,
         distance: squared.sqrt() as f32,
         gap: gap as f32,
+        steps,
     }
 }
 
@@ -89,15 +93,17 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The corners of the optimum with their weights, and the gap; `None` without codewords.
-    fn run(&self) -> Option<(Vec<Corner>, f64)> {
+    /// The corners of the optimum with their weights, the gap and the steps taken; `None` without codewords.
+    fn run(&self) -> Option<(Vec<Corner>, f64, usize)> {
         let mut scores = vec![0.0f32; self.codewords.len() / self.dim];
         let mut active = vec![self.nearest_codeword()?];
         let scale = squared_norm(&self.to_f64(&self.target))
             .max(squared_norm(&active.first()?.shifted))
             .max(1e-30);
         let mut gap = f64::INFINITY;
-        for _ in 0..MAX_STEPS {
+        let mut steps = 0;
+        while steps < MAX_STEPS {
+            steps += 1;
             let residual = combine(&active, self.dim);
             let entering = self.most_opposed(&residual, &mut scores)?;
             gap = (squared_norm(&residual) - dot(&residual, &entering.shifted)).max(0.0);
@@ -110,7 +116,7 @@ impl<'a> Search<'a> {
                 break;
             }
         }
-        Some((active, gap))
+        Some((active, gap, steps))
     }
 
     fn to_f64(&self, row: &[f32]) -> Vec<f64> {

@@ -4,9 +4,9 @@ use super::{Rgb8, Rgba8};
 /// How much each pixel of a picture counts: W x H weights of 0..1, rows from the top.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mask {
-    width: u32,
-    height: u32,
-    weights: Vec<f32>,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) weights: Vec<f32>,
 }
 
 impl Mask {

@@ -1,6 +1,8 @@
 //! Pixels: reading picture files, fitting them to a model, converting between bytes and network values, writing
 //! pictures with their recipe inside. No model, no window.
 
+mod blend;
+mod brush;
 mod error;
 mod export;
 mod fit;
@@ -12,6 +14,8 @@ mod rgb8;
 mod rgba8;
 mod text;
 
+pub use blend::blend;
+pub use brush::Brush;
 pub use error::PictureError;
 pub use export::{to_apng, to_gif, to_jpeg, to_png};
 pub use fit::{Fit, fit, scaled_crop, shrink_to_shorter_side, thumbnail};

@@ -8,7 +8,7 @@ use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
 use super::stage::VitStages;
 use super::vit::{NormKind, Vit};
-use super::{Math, ModelArgs, PassHook, Stage, TokenizerError, VitSize};
+use super::{Math, ModelArgs, PassHook, Stage, TokenizerError};
 use candle_core::Tensor;
 use std::sync::{Arc, OnceLock};
 
@@ -96,11 +96,8 @@ impl Decoder {
         self.vit.train(gradients);
     }
 
-    pub(super) fn load(
-        builder: &mut Builder<'_>,
-        args: &ModelArgs,
-        size: VitSize,
-    ) -> Result<Self, TokenizerError> {
+    pub(super) fn load(builder: &mut Builder<'_>, args: &ModelArgs) -> Result<Self, TokenizerError> {
+        let size = args.decoder_size().map_err(TokenizerError::Input)?;
         let grid = Grid {
             start: usize::from(args.dec_cls_token),
             side: args.image_size / args.dec_patch_size,

@@ -5,7 +5,7 @@ use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
 use super::stage::VitStages;
 use super::vit::{NormKind, Vit};
-use super::{Math, ModelArgs, PassHook, Stage, TokenizerError, VitSize};
+use super::{Math, ModelArgs, PassHook, Stage, TokenizerError};
 use candle_core::Tensor;
 
 #[derive(Debug, Clone)]
@@ -28,11 +28,8 @@ impl Encoder {
         self.vit.train(gradients);
     }
 
-    pub(super) fn load(
-        builder: &mut Builder<'_>,
-        args: &ModelArgs,
-        size: VitSize,
-    ) -> Result<Self, TokenizerError> {
+    pub(super) fn load(builder: &mut Builder<'_>, args: &ModelArgs) -> Result<Self, TokenizerError> {
+        let size = args.encoder_size().map_err(TokenizerError::Input)?;
         let side = args.image_size / args.enc_patch_size;
         let grid = Grid {
             start: 1,

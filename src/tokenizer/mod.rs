@@ -1,7 +1,8 @@
 //! The tokenizer family of SoftVQ-VAE (arXiv 2412.10958) in candle: encoder, bottleneck, decoder. The bottleneck is a
 //! soft quantiser (SoftVQ), a hard one (VQ), a normal distribution (KL) or nothing (AE, as in MAETok, arXiv 2502.03444).
 //!
-//! No user interface, no threads: a pass runs on the calling thread and reports through a [`PassHook`].
+//! No user interface, no threads but while a model is read: a pass runs on the calling thread and reports through a
+//! [`PassHook`].
 
 mod adaptive;
 mod bottleneck;
@@ -91,11 +92,35 @@ pub struct Tokenizer {
     gradients: WeightGradients,
 }
 
+/// What makes tokens of a picture. It and the decoder are read side by side.
+struct EncodingPart {
+    encoder: Encoder,
+    bottleneck: Bottleneck,
+}
+
+impl EncodingPart {
+    fn load(builder: &mut Builder<'_>, args: &ModelArgs, class: ModelClass) -> Result<Self, TokenizerError> {
+        Ok(Self {
+            encoder: Encoder::load(builder, args)?,
+            bottleneck: Bottleneck::load(builder, args, class)?,
+        })
+    }
+}
+
+fn packed<'a>(source: &'a mut FileSource<'_, '_>, device: &'a Device, dtype: DType) -> Builder<'a> {
+    Builder {
+        source,
+        device,
+        dtype,
+        form: Form::Packed,
+    }
+}
+
 impl Tokenizer {
     /// Reads a model. `progress` is told bytes read and bytes in all, and returns false to cancel.
     ///
-    /// `dtype` is that of the matrices (f32, f16 or bf16); norms, softmax and outputs are f32 in any case. Tensors
-    /// are read one at a time, so the peak is little over the weights' size. Gradients with respect to inputs can
+    /// `dtype` is that of the matrices (f32, f16 or bf16); norms, softmax and outputs are f32 in any case. Two
+    /// threads read tensors one at a time, so the peak is little over the weights' size. Gradients with respect to inputs can
     /// be had from [`Self::with_math`]; to train, see [`Self::from_tensors`].
     ///
     /// # Errors
@@ -105,7 +130,7 @@ impl Tokenizer {
         files: &ModelFiles,
         device: &Device,
         dtype: DType,
-        progress: &mut dyn FnMut(u64, u64) -> bool,
+        progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
     ) -> Result<Self, TokenizerError> {
         let args = ModelArgs::read(&files.config)?;
         let checkpoint = Checkpoint::open(&files.weights)?;
@@ -114,18 +139,31 @@ impl Tokenizer {
         let used = || plan.used.iter().filter_map(|key| checkpoint.entries().get(key));
         let total_bytes = used().map(Entry::stored_bytes).sum();
         let parameter_count = used().map(Entry::element_count).sum();
-        let mut source = FileSource {
-            checkpoint,
-            reading: Reading::new(total_bytes, progress),
+        let reading = Reading::new(total_bytes, progress);
+        let source = || FileSource {
+            checkpoint: &checkpoint,
+            reading: &reading,
         };
-        let mut builder = Builder {
-            source: &mut source,
-            device,
-            dtype,
-            form: Form::Packed,
+        let (encoding_part, decoder) = std::thread::scope(|scope| {
+            let decoder = scope.spawn(|| {
+                let part = Decoder::load(&mut packed(&mut source(), device, dtype), &args);
+                part.inspect_err(|_| reading.stop())
+            });
+            let part = EncodingPart::load(&mut packed(&mut source(), device, dtype), &args, plan.class);
+            let part = part.inspect_err(|_| reading.stop());
+            let decoder = decoder.join();
+            (
+                part,
+                decoder.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            )
+        });
+        let (encoding_part, decoder) = match (encoding_part, decoder) {
+            // The other part has failed.
+            (Err(TokenizerError::Cancelled), Err(error)) => return Err(error),
+            (encoding_part, decoder) => (encoding_part?, decoder?),
         };
-        let mut tokenizer = Self::build(args, plan.class, &mut builder, Math::Fused)?;
-        tokenizer.hash = source.reading.finish();
+        let mut tokenizer = Self::of_parts(args, plan.class, device, Math::Fused, encoding_part, decoder);
+        tokenizer.hash = reading.finish();
         tokenizer.parameter_count = parameter_count;
         Ok(tokenizer)
     }
@@ -171,7 +209,9 @@ impl Tokenizer {
             dtype: DType::F32,
             form,
         };
-        let mut tokenizer = Self::build(args, plan.class, &mut builder, math)?;
+        let encoding_part = EncodingPart::load(&mut builder, &args, plan.class)?;
+        let decoder = Decoder::load(&mut builder, &args)?;
+        let mut tokenizer = Self::of_parts(args, plan.class, &device, math, encoding_part, decoder);
         tokenizer.parameter_count = parameter_count;
         Ok(tokenizer)
     }
@@ -208,26 +248,26 @@ impl Tokenizer {
         Ok(store)
     }
 
-    fn build(
+    fn of_parts(
         args: ModelArgs,
         class: ModelClass,
-        builder: &mut Builder<'_>,
+        device: &Device,
         math: Math,
-    ) -> Result<Self, TokenizerError> {
-        let encoder_size = args.encoder_size().map_err(TokenizerError::Input)?;
-        let decoder_size = args.decoder_size().map_err(TokenizerError::Input)?;
-        Ok(Self {
-            encoder: Encoder::load(builder, &args, encoder_size)?,
-            bottleneck: Bottleneck::load(builder, &args, class)?,
-            decoder: Decoder::load(builder, &args, decoder_size)?,
-            device: builder.device.clone(),
+        EncodingPart { encoder, bottleneck }: EncodingPart,
+        decoder: Decoder,
+    ) -> Self {
+        Self {
+            encoder,
+            bottleneck,
+            decoder,
+            device: device.clone(),
             args,
             class,
             math,
             hash: String::new(),
             parameter_count: 0,
             gradients: WeightGradients::default(),
-        })
+        }
     }
 
     /// The same model, its weights shared, computing with other operations.

@@ -11,17 +11,17 @@ pub(super) trait Source {
 }
 
 /// Reads tensors from a checkpoint when they are asked for, onto the CPU.
-pub(super) struct FileSource<'a> {
-    pub(super) checkpoint: Checkpoint,
-    pub(super) reading: Reading<'a>,
+pub(super) struct FileSource<'a, 'p> {
+    pub(super) checkpoint: &'a Checkpoint,
+    pub(super) reading: &'a Reading<'p>,
 }
 
-impl Source for FileSource<'_> {
+impl Source for FileSource<'_, '_> {
     fn tensor(&mut self, key: &str) -> Result<Tensor, TokenizerError> {
         let Some(entry) = self.checkpoint.entries().get(key).cloned() else {
             return Err(missing(key));
         };
-        let values = self.reading.tensor(&mut self.checkpoint, key, &entry)?;
+        let values = self.reading.tensor(self.checkpoint, key, &entry)?;
         Ok(Tensor::from_vec(values, entry.shape, &Device::Cpu)?)
     }
 }

@@ -20,6 +20,8 @@ pub struct TrainConfig {
     pub steps: u64,
     /// CPU threads that compute; 0 takes as many as the machine has. Figures do not depend on it.
     pub threads: usize,
+    /// Which weights change.
+    pub learns: Learns,
     /// What is trained.
     pub model: ModelConfig,
     /// Where its weights start.
@@ -32,6 +34,27 @@ pub struct TrainConfig {
     pub optimiser: OptimiserConfig,
     /// What is written, and how often.
     pub output: OutputConfig,
+}
+
+/// Which weights of a model a run changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Learns {
+    /// All.
+    #[default]
+    All,
+    /// What lies behind the tokens: pictures keep their tokens, so a generator of such tokens stays valid.
+    Decoder,
+}
+
+impl Learns {
+    /// Whether the weight of that key in the state dict is one of them.
+    pub(super) fn includes(self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Decoder => key.starts_with("decoder.") || key.starts_with("post_quant_conv."),
+        }
+    }
 }
 
 /// Which bottleneck a model has.
@@ -250,6 +273,7 @@ impl Default for TrainConfig {
             seed: 1,
             steps: 20_000,
             threads: 0,
+            learns: Learns::default(),
             model: ModelConfig::default(),
             start: StartConfig::default(),
             data: DataConfig::default(),

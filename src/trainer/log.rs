@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 const HEADER: &str = "step,pictures,seconds,pictures_per_second,learning_rate,gradient_norm,loss,l1,mse,gradient_l1,\
 entropy,photograph_psnr_db,composite_psnr_db,perplexity,top_weight,codebook_used,kl_nats,codebook,commitment,perceptual,alignment,adversarial,\
-discriminator,lecam,consistency";
+discriminator,lecam,consistency,seam_l1";
 
 /// A row of the log.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +93,7 @@ impl Log {
             l1,
             mse,
             gradient_l1,
+            seam_l1,
             entropy,
             kl_nats,
             codebook,
@@ -126,7 +127,7 @@ impl Log {
         }
         line.push_str(&format!(
             ",{kl_nats:.3},{codebook:.5},{commitment:.5},{perceptual:.5},{alignment:.5},{adversarial:.5},\
-             {discriminator:.5},{lecam:.5},{consistency:.5}"
+             {discriminator:.5},{lecam:.5},{consistency:.5},{seam_l1:.5}"
         ));
         self.0.add_line(&line)
     }

@@ -25,7 +25,7 @@ mod workers;
 
 pub use background::{Order, Phase, Status, TrainingRun};
 pub use config::{
-    DataConfig, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
+    DataConfig, Learns, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
     StartConfig, StartKind, TrainConfig, TrainedClass,
 };
 pub use data::{Batch, Composite, DataFolders, Library, Loader, Placement};
@@ -39,7 +39,7 @@ pub use history::{Curve, History};
 pub use loss::{
     AdversarialConfig, AdversarialForm, Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR,
     LecamAverages, Loss, LossConfig, LossWeights, Opponent, Perceptual, PerceptualConfig, Projection,
-    SOFT_LOG_FLOOR, Scheduled, Terms, entropy_term, loss, reconstruction_terms,
+    SOFT_LOG_FLOOR, Scheduled, Terms, entropy_term, loss, reconstruction_terms, seam_term,
 };
 pub use networks::{Discriminator, Norms, Sight, Statistics};
 pub use presets::{PRESETS, Preset};
@@ -151,9 +151,12 @@ impl Trainer {
         step: u64,
     ) -> Result<Self, TrainError> {
         let alignment = aligned(config, &mut parameters)?;
+        for parameter in &mut parameters {
+            parameter.is_fixed = !config.learns.includes(&parameter.key);
+        }
         let tensors: HashMap<String, Tensor> = parameters
             .iter()
-            .map(|parameter| (parameter.key.clone(), parameter.var.as_tensor().clone()))
+            .map(|parameter| (parameter.key.clone(), parameter.in_graph()))
             .collect();
         let tokenizers = (0..config.optimiser.parts)
             .map(|_| Tokenizer::for_training(config.args_at(step), tensors.clone()))

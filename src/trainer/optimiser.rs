@@ -3,7 +3,7 @@
 use super::values::{values_mut, with_values};
 use super::{OptimiserConfig, OptimiserKind, TrainError};
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Var};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Mutex;
 
@@ -18,6 +18,8 @@ pub(super) struct Parameter {
     pub(super) second_moment: Vec<f32>,
     /// Running average of the weights.
     pub(super) average: Vec<f32>,
+    /// Neither gradients nor decay move it.
+    pub(super) is_fixed: bool,
     /// Sum of the parts' gradients of the step under way.
     gradient: Vec<f32>,
 }
@@ -33,7 +35,18 @@ impl Parameter {
             second_moment: vec![0.0; average.len()],
             gradient: vec![0.0; average.len()],
             average,
+            is_fixed: false,
         })
+    }
+
+    /// What a loss is computed with: gradients reach it where it learns.
+    pub(super) fn in_graph(&self) -> Tensor {
+        let tensor = self.var.as_tensor();
+        if self.is_fixed {
+            tensor.detach()
+        } else {
+            tensor.clone()
+        }
     }
 
     /// Weight decay is for matrices; norms, biases, tokens and positions keep their size.
@@ -44,7 +57,7 @@ impl Parameter {
     /// Adds the gradients of several backward passes; gives back the sum of squares so far.
     fn add(&mut self, stores: &[&GradStore], factor: f32) -> Result<f64> {
         for store in stores {
-            // A parameter that the loss does not reach stays as it is.
+            // The loss may not reach every parameter.
             let Some(gradient) = store.get(self.var.as_tensor()) else {
                 continue;
             };
@@ -184,7 +197,11 @@ impl Optimiser {
             OptimiserKind::Adam => 0.0,
             OptimiserKind::AdamW => config.weight_decay as f32,
         };
-        self.parameters.par_iter_mut().try_for_each(|parameter| {
+        let learning = self
+            .parameters
+            .par_iter_mut()
+            .filter(|parameter| !parameter.is_fixed);
+        learning.try_for_each(|parameter| {
             let decay = if parameter.decays() { decay } else { 0.0 };
             let update = Update {
                 step: Step { decay, ..constants },

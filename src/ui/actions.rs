@@ -4,9 +4,13 @@ use super::analysis::Section;
 use super::app::{SoftscopeApp, Tab, is_narrow};
 use super::commands::Command;
 use super::dialogs::{Answer, ExportKind, Question};
+use super::folder;
 use super::settings::ThemeChoice;
 use super::viewer::CompareMode;
-use crate::document::{AnimationFormat, ComparisonFile, Export, Import, Notice, NoticeKind};
+use crate::document::{
+    AnimationFormat, CollectionOrder, CollectionSource, ComparisonFile, Export, FindingsPart, Import, Notice,
+    NoticeKind,
+};
 use crate::engine::SubjectId;
 use crate::latent::Edit;
 use std::path::{Path, PathBuf};
@@ -42,6 +46,11 @@ impl SoftscopeApp {
             Command::ExportModelTable => self.ask_export(ctx, ExportKind::ModelTable),
             Command::ExportRecipe => self.ask_export(ctx, ExportKind::Recipe),
             Command::ExportTokens => self.ask_export(ctx, ExportKind::Tokens),
+            Command::ExportFindings => {
+                if let Some(part) = self.state.analysis.part() {
+                    self.ask_export(ctx, ExportKind::Findings(part));
+                }
+            }
             Command::ExportGif => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Gif)),
             Command::ExportApng => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Apng)),
             Command::ExportFrames => self.ask_export(ctx, ExportKind::Interpolation(AnimationFormat::Frames)),
@@ -66,6 +75,11 @@ impl SoftscopeApp {
             Command::ExtendToPrevious => self.walk(-1, true),
             Command::RemovePicture => self.remove_picture(),
             Command::RestorePicture => self.restore_picture(),
+            Command::UndoStroke
+            | Command::InvertMask
+            | Command::ClearMask
+            | Command::EnlargeBrush
+            | Command::ReduceBrush => self.state.analysis.change_brush(command),
 
             Command::ShowExplore => self.state.tab = Tab::Explore,
             Command::ShowCompare => self.state.tab = Tab::Compare,
@@ -109,6 +123,11 @@ impl SoftscopeApp {
                 );
             }
 
+            Command::TogglePreviews => {
+                let is_on = &mut self.settings.previews_while_dragging;
+                *is_on = !*is_on;
+            }
+            Command::ToggleEncodeAhead => self.settings.encodes_ahead = !self.settings.encodes_ahead,
             Command::OpenModel => self.ask(ctx, Question::Model),
             Command::OpenModelFolder => self.ask(ctx, Question::ModelFolder),
             Command::OpenGenerator => self.ask(ctx, Question::GeneratorFolder),
@@ -127,6 +146,36 @@ impl SoftscopeApp {
             Command::MeasureInfluence => self.measure(Section::Influence),
             Command::MeasureStructure => self.measure(Section::Structure),
             Command::SweepSharpness => self.measure(Section::Sweep),
+            Command::CollectFolder => {
+                self.show_collection();
+                self.ask(ctx, Question::CollectionFolder);
+            }
+            Command::CollectLibrary => self.collect(CollectionSource::Library),
+            Command::RankUnderBrush => self.measure(Section::Pixels),
+            Command::PaintRegion => {
+                self.state.tab = Tab::Analysis;
+                let selection = &self.state.selection;
+                self.state.analysis.start_painting(&mut self.workspace, selection);
+            }
+            Command::StopPainting => self.workspace.stop_painting(),
+            Command::DiscardPainting => drop(self.workspace.discard_painting()),
+            Command::CollectAgain => {
+                self.show_collection();
+                self.workspace.collect_again();
+            }
+            Command::MapTokens => {
+                self.state.tab = Tab::Analysis;
+                self.state.analysis.map(&mut self.workspace);
+            }
+            Command::ProbeTokens => {
+                self.state.tab = Tab::Analysis;
+                self.state.analysis.probe(&mut self.workspace);
+            }
+            Command::OpenReportFolder => self.open_report_folder(),
+            Command::MakeReport => {
+                self.show_collection();
+                self.ask(ctx, Question::Report);
+            }
             Command::AddTrainingFolder => self.ask_training(ctx, Question::TrainingFolder),
             Command::ChooseTrainingResults => self.ask_training(ctx, Question::TrainingResults),
             Command::ChooseTrainingConfig => self.ask_training(ctx, Question::TrainingConfig),
@@ -152,6 +201,28 @@ impl SoftscopeApp {
     fn measure(&mut self, section: Section) {
         self.state.tab = Tab::Analysis;
         self.state.analysis.measure(&mut self.workspace, section);
+    }
+
+    /// Collects pictures, with a section on show that is of them.
+    fn collect(&mut self, source: CollectionSource) {
+        self.show_collection();
+        self.workspace.collect(CollectionOrder::new(source));
+    }
+
+    fn show_collection(&mut self) {
+        self.state.tab = Tab::Analysis;
+        self.state.analysis.show_collection();
+    }
+
+    fn open_report_folder(&mut self) {
+        let shown = self
+            .workspace
+            .last_report()
+            .and_then(Path::parent)
+            .map(folder::show);
+        if let Some(Err(text)) = shown {
+            self.tell(NoticeKind::Error, text);
+        }
     }
 
     /// From the scale that is on show, which may be smaller than the one wished for.
@@ -194,6 +265,14 @@ impl SoftscopeApp {
             ExportKind::ModelTable => "models.csv",
             ExportKind::Recipe => "recipe.json",
             ExportKind::Tokens => "tokens.safetensors",
+            ExportKind::Findings(FindingsPart::Influence) => "influence",
+            ExportKind::Findings(FindingsPart::Pixels) => "pixels",
+            ExportKind::Findings(FindingsPart::Structure) => "structure",
+            ExportKind::Findings(FindingsPart::Sweep) => "sweep",
+            ExportKind::Findings(FindingsPart::Codewords) => "codewords",
+            ExportKind::Findings(FindingsPart::Directions) => "directions",
+            ExportKind::Findings(FindingsPart::Map) => "map",
+            ExportKind::Findings(FindingsPart::Probes) => "probe",
             ExportKind::Interpolation(AnimationFormat::Gif) => "interpolation.gif",
             ExportKind::Interpolation(AnimationFormat::Apng) => "interpolation.png",
             ExportKind::Interpolation(AnimationFormat::Frames) => "interpolation",
@@ -225,6 +304,8 @@ impl SoftscopeApp {
             Question::Session => self.workspace.open_session(&path),
             Question::Model | Question::ModelFolder => self.state.models_view.open(path),
             Question::GeneratorFolder => self.state.generate.open(path),
+            Question::CollectionFolder => self.collect(CollectionSource::Folder(path)),
+            Question::Report => self.workspace.make_report(&path),
             Question::TrainingFolder | Question::TrainingConfig => self.take_for_training(&path),
             Question::TrainingResults => self.settings.train.out = path.display().to_string(),
             Question::SaveSession => self.workspace.save_session(&path),
@@ -247,6 +328,7 @@ impl SoftscopeApp {
             ExportKind::Picture | ExportKind::Tokens => Some(Export::Edited { path }),
             ExportKind::Sheet => Some(Export::Sheet { path }),
             ExportKind::Recipe => Some(Export::Recipe { path }),
+            ExportKind::Findings(part) => Some(Export::Findings { path, part }),
             ExportKind::Interpolation(format) => self.interpolation_export(path, format),
             // Of the comparison, not of the active picture.
             ExportKind::ModelSheet | ExportKind::ModelTable => None,

@@ -232,6 +232,9 @@ impl SoftscopeApp {
     pub(super) fn situation(&self) -> Situation {
         let active = self.workspace.active();
         let status = self.workspace.engine_status();
+        let is_painting = self.workspace.is_painting();
+        let is_analysis = self.state.tab == Tab::Analysis;
+        let [has_brush, has_mask, has_strokes] = self.state.analysis.brush_facts();
         Situation {
             has_picture: active.is_some(),
             picture_count: self.workspace.subjects().len(),
@@ -239,9 +242,24 @@ impl SoftscopeApp {
             applied_count: active.map_or(0, |subject| subject.history.applied().len()),
             undone_count: active.map_or(0, |subject| subject.history.undone().len()),
             compared_count: self.workspace.compared_count(),
+            has_model: self.workspace.model().is_some(),
+            has_collection: self.workspace.collection().is_some(),
+            can_collect_again: self.workspace.collection_order().is_some(),
+            can_report: self.workspace.reported_folder().is_some() && self.workspace.reporting().is_none(),
+            has_report: self.workspace.last_report().is_some(),
+            has_findings: self
+                .state
+                .analysis
+                .part()
+                .is_some_and(|part| self.workspace.has_findings(part)),
             selected_count: self.state.selection.tokens().len(),
             has_interpolation: self.token_count() > 0 && self.other_picture().is_some(),
-            has_preview: active.is_some_and(|subject| subject.history.pending().is_some()),
+            has_preview: active.is_some_and(|subject| subject.history.pending().is_some())
+                || (is_painting && is_analysis),
+            has_brush: has_brush && is_analysis,
+            has_mask,
+            has_strokes: has_strokes && is_analysis,
+            is_painting,
             has_removed: self.state.removed_count > 0,
             has_autosave: self.state.has_autosave,
             has_mixtures: self.token_count() > 0
@@ -265,13 +283,20 @@ impl SoftscopeApp {
             shows_library: self.settings.shows_library,
             shows_inspector: self.settings.shows_inspector,
             uses_system_dialogs: self.settings.use_system_dialogs,
+            previews_while_dragging: self.settings.previews_while_dragging,
+            encodes_ahead: self.settings.encodes_ahead,
             is_cancellable: matches!(
                 status.running,
                 Some(Task::LoadModel(_) | Task::Encode(_) | Task::Reconstruct { .. })
             ) || self.workspace.waiting_analyses().next().is_some()
+                || is_painting
                 || self.workspace.generation().is_some()
                 || self.workspace.opening_generator().is_some()
-                || self.workspace.export_progress().is_some(),
+                || self.workspace.export_progress().is_some()
+                || self.workspace.collecting().is_some()
+                || self.workspace.mapping().is_some()
+                || self.workspace.probing().is_some()
+                || self.workspace.reporting().is_some(),
         }
     }
 
@@ -287,6 +312,8 @@ impl SoftscopeApp {
     /// Takes in what has arrived since the last frame. Never waits.
     fn take_in(&mut self, ctx: &egui::Context) {
         self.workspace.set_comparing(self.state.tab == Tab::Compare);
+        self.workspace.set_encodes_ahead(self.settings.encodes_ahead);
+        self.workspace.set_previews(self.settings.previews_while_dragging);
         for notice in self.workspace.update() {
             self.state.notices.push(notice);
         }
@@ -365,6 +392,7 @@ impl SoftscopeApp {
         self.take_gifts(&ctx);
         let now = self.situation();
         let mut commands = self.keys(&ctx, &now);
+        let was_previewing = self.workspace.preview().is_some();
         Panel::top("menu bar").show(ui, |ui| {
             menu::menu_bar_ui(ui, &self.workspace, &mut self.settings, &now, &mut commands);
         });
@@ -380,7 +408,13 @@ impl SoftscopeApp {
             Tab::Train => self.train_ui(ui, &now, &mut commands),
             Tab::Models => self.models_ui(ui, &mut commands),
         };
-        self.state.analysis.end(&mut self.workspace);
+        let is_analysis = self.state.tab == Tab::Analysis;
+        self.state.analysis.end(&mut self.workspace, is_analysis);
+        self.workspace.end_look();
+        if self.workspace.preview().is_some() != was_previewing {
+            // The status bar was drawn before the hand moved.
+            ctx.request_repaint();
+        }
         self.overlays_ui(&ctx, centre, &now, &mut commands);
         for command in commands {
             self.carry_out(&ctx, command);
@@ -566,6 +600,10 @@ fn inspector_column_ui(ui: &mut egui::Ui, workspace: &mut Workspace, state: &mut
     CentralPanel::default().frame(egui::Frame::NONE).show(ui, |ui| {
         inspector::inspector_ui(ui, workspace, &mut state.selection, &mut state.inspector);
     });
+    if let Some((segment, codeword)) = state.inspector.take_looked_up() {
+        state.tab = Tab::Analysis;
+        state.analysis.look_up(segment, codeword);
+    }
 }
 
 /// Draws in all the space that is left and takes exactly that: contents that are too wide are cut off, where a panel

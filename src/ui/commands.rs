@@ -57,6 +57,7 @@ enum Need {
     OtherPicture,
     Encoded,
     Compared,
+    Findings,
     Interpolation,
     Applied,
     Undone,
@@ -69,6 +70,16 @@ enum Need {
     Variable,
     Fillable,
     Mixtures,
+    Loaded,
+    LoadedPicture,
+    Brush,
+    Mask,
+    Strokes,
+    Painting,
+    Collected,
+    Collectable,
+    Reportable,
+    Reported,
     Idle,
     Trainable,
     Training,
@@ -90,6 +101,10 @@ impl Need {
             Self::Compared => (
                 now.compared_count > 0,
                 "Compare models first: choose some in the Compare view.",
+            ),
+            Self::Findings => (
+                now.has_findings,
+                "Measure something in the view Analysis first: what its section shows is written.",
             ),
             Self::Interpolation => (
                 now.has_interpolation,
@@ -114,6 +129,28 @@ impl Need {
             Self::Variable => (now.token_count > 0, "Wait until a picture is encoded."),
             Self::Fillable if !now.can_generate => (false, NO_GENERATOR),
             Self::Fillable => (now.selected_count > 0, "Select the tokens to make anew first."),
+            Self::Loaded | Self::LoadedPicture if !now.has_model => (false, "Open a model first."),
+            Self::Loaded => (true, ""),
+            Self::LoadedPicture => (now.has_picture, "Open a picture first."),
+            Self::Brush => (
+                now.has_brush,
+                "Open Pixels to tokens or Paint in the view Analysis first.",
+            ),
+            Self::Mask => (
+                now.has_mask,
+                "Draw over a part of the picture first, in the view Analysis.",
+            ),
+            Self::Strokes => (now.has_strokes, "Nothing was drawn in the view Analysis."),
+            Self::Painting => (now.is_painting, "Nothing is being painted."),
+            Self::Collectable if !now.has_model => (false, "Open a model first."),
+            Self::Collectable => (now.can_collect_again, "Nothing has been collected yet."),
+            Self::Reportable if !now.has_model => (false, "Open a model first."),
+            Self::Reportable => (
+                now.can_report,
+                "Collect a folder of pictures first: the report is of that folder.",
+            ),
+            Self::Reported => (now.has_report, "Nothing has been reported yet."),
+            Self::Collected => (now.has_collection, "Collect a folder of pictures first."),
             Self::Idle | Self::Trainable if now.is_training => {
                 (false, "A model is being trained: stop that first.")
             }
@@ -134,6 +171,8 @@ const NO_GENERATOR: &str = "Open a generator for the loaded model first, in the 
 /// What commands may depend on, gathered once a frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Situation {
+    /// A model is loaded.
+    pub has_model: bool,
     /// A picture is active.
     pub has_picture: bool,
     /// Pictures in the library.
@@ -148,10 +187,28 @@ pub struct Situation {
     pub selected_count: usize,
     /// Models of the comparison that are done with the picture.
     pub compared_count: usize,
+    /// Tokens of many pictures are collected.
+    pub has_collection: bool,
+    /// Pictures were collected, by this model or another.
+    pub can_collect_again: bool,
+    /// The pictures collected last are those of a folder, and no report is being made.
+    pub can_report: bool,
+    /// A report was written.
+    pub has_report: bool,
+    /// Something is measured of what the view Analysis shows.
+    pub has_findings: bool,
     /// A second picture to interpolate to is known.
     pub has_interpolation: bool,
-    /// An edit is under the hand and not yet a step.
+    /// An edit is under the hand, or being painted on show, and not yet a step.
     pub has_preview: bool,
+    /// What is on show has a brush.
+    pub has_brush: bool,
+    /// Pixels are drawn.
+    pub has_mask: bool,
+    /// A stroke of the brush on show can be taken back.
+    pub has_strokes: bool,
+    /// A painting is under way.
+    pub is_painting: bool,
     /// A removed picture can be brought back.
     pub has_removed: bool,
     /// The last run ended without being saved, and has not been brought back.
@@ -166,7 +223,7 @@ pub struct Situation {
     pub is_training: bool,
     /// The run in the view Train has written a model.
     pub has_trained: bool,
-    /// A model load, an encode, a comparison, an analysis or a generation is running or waiting.
+    /// A model load, an encode, a comparison, an analysis, a painting or a generation is running or waiting.
     pub is_cancellable: bool,
     /// The view on show.
     pub tab: Tab,
@@ -178,6 +235,10 @@ pub struct Situation {
     pub shows_inspector: bool,
     /// Paths are asked for through the system's dialogs.
     pub uses_system_dialogs: bool,
+    /// Pictures are decoded ahead of the hand.
+    pub previews_while_dragging: bool,
+    /// Pictures are encoded before anybody looks at them.
+    pub encodes_ahead: bool,
 }
 
 macro_rules! commands {
@@ -240,6 +301,7 @@ commands! {
     ExportTokens: File, Encoded, "Export tokens…", "Writes the edited tokens z [1, L, D] as safetensors, for the decode command.", [];
     ExportModelSheet: File, Compared, "Export model sheet…", "Writes the picture and what each compared model made of it, with the figures, as one PNG.", [];
     ExportModelTable: File, Compared, "Export model table…", "Writes the figures of the compared models as CSV.", [];
+    ExportFindings: File, Findings, "Export findings…", "Writes what the section of the view Analysis shows into a folder: tables, tensors and pictures, as the commands write them.", [];
     ExportGif: File, Interpolation, "Interpolation as GIF…", "Writes the interpolation to the second picture as an endless GIF (256 colours a frame).", [];
     ExportApng: File, Interpolation, "Interpolation as animated PNG…", "Writes the interpolation to the second picture as a lossless animated PNG.", [];
     ExportFrames: File, Interpolation, "Interpolation as frames…", "Writes the interpolation to the second picture as a folder of numbered PNG files.", [];
@@ -258,6 +320,11 @@ commands! {
     ExtendToPrevious: Edit, Encoded, "Extend to previous token", "Stretches the selection by one token to the left.", [shift(Key::ArrowLeft)];
     RemovePicture: Edit, Picture, "Remove picture", "Takes this picture out of the library; its file stays. Can be brought back with its edits.", [plain(Key::Delete)];
     RestorePicture: Edit, Removed, "Bring back removed picture", "Puts the picture that was removed last back into the library, with its edits.", [ctrl_shift(Key::T)];
+    UndoStroke: Edit, Strokes, "Take back stroke", "Takes back the last stroke of the brush in the view Analysis.", [];
+    InvertMask: Edit, Brush, "Invert brush mask", "Takes the pixels that are not drawn in place of those that are; all of them where none are.", [];
+    ClearMask: Edit, Mask, "Clear brush mask", "Takes away all that was drawn over the picture in the view Analysis.", [];
+    EnlargeBrush: Edit, Brush, "Larger brush", "Makes the brush of the view Analysis larger.", [plain(Key::CloseBracket)];
+    ReduceBrush: Edit, Brush, "Smaller brush", "Makes the brush of the view Analysis smaller.", [plain(Key::OpenBracket)];
 
     ShowExplore: View, Nothing, "Explore", "Pictures, tokens and edits.", [ctrl(Key::F1)];
     ShowCompare: View, Nothing, "Compare", "One picture through up to four models, side by side, with their figures.", [ctrl(Key::F4)];
@@ -290,6 +357,17 @@ commands! {
     MeasureInfluence: Model, Encoded, "Measure influence of tokens", "Leaves out one token after the other and shows where the picture changes, by ablation and by the gradient.", [ctrl_shift(Key::I)];
     MeasureStructure: Model, Encoded, "Measure structure of tokens", "Measures how few tokens are enough, which act together and how sensitive the picture is to each. Takes thousands of decodes.", [];
     SweepSharpness: Model, Mixtures, "Sweep tau from soft to hard", "Decodes the picture with all mixtures at one temperature after the other, down to one codeword each.", [];
+    CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
+    CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
+    RankUnderBrush: Model, Encoded, "Rank tokens under the brush", "Measures what each token does to the pixels drawn over in the view Analysis, by ablation and by the gradient.", [];
+    PaintRegion: Model, Encoded, "Paint region", "Searches tokens that make what is drawn over in the view Analysis look as wanted while the rest stays. One edit, which can be undone.", [ctrl_shift(Key::B)];
+    StopPainting: Model, Painting, "Stop painting", "Ends the painting under way and keeps the best tokens so far, as an edit that can be undone.", [];
+    DiscardPainting: Model, Painting, "Discard painting", "Ends the painting under way and keeps nothing of it. Esc in the view Analysis does the same.", [];
+    CollectAgain: Model, Collectable, "Collect again", "Encodes the pictures that were collected last anew, such as with another model.", [];
+    MapTokens: Model, Collected, "Map collected tokens", "Lays the tokens of the collected pictures out in the plane, before and after the quantiser: by principal components, then by t-SNE.", [];
+    ProbeTokens: Model, Collected, "Probe collected tokens", "Measures how well the labels of the collected pictures can be read off their tokens by a line, all tokens together and each alone.", [];
+    MakeReport: Model, Reportable, "Make report…", "Measures all of this of the collected folder and writes one page with it into a folder, as the report command does. Takes minutes.", [];
+    OpenReportFolder: Model, Reported, "Open folder of the report", "Shows the report that was made last in the system's file manager.", [];
     AddTrainingFolder: Model, Idle, "Add training folder…", "Adds a folder of pictures to train on. Dropping a folder on the view Train does the same.", [];
     ChooseTrainingResults: Model, Idle, "Choose folder for training results…", "Chooses the folder that takes the trained model, its log and its sheets.", [];
     ChooseTrainingConfig: Model, Idle, "Choose training configuration…", "Chooses a TOML file with the sizes of the model and all that decides its training.", [];
@@ -297,7 +375,9 @@ commands! {
     StopTraining: Model, Training, "Stop training", "Ends training after the step under way. All that was reached is kept, and it can be continued.", [ctrl_shift(Key::R)];
     UseTrainedModel: Model, Trained, "Use trained model", "Loads the run's last checkpoint into this window; training goes on meanwhile.", [ctrl(Key::U)];
     OpenTrainingFolder: Model, Trained, "Open folder of the run", "Shows model, log and sheets in the system's file manager.", [];
-    CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models, measuring tokens or generating.", [ctrl(Key::Period)];
+    TogglePreviews: Model, Nothing, "Previews while dragging", "With a model slower than a frame, decodes positions of the number under the pointer ahead, and shows blends of them until the exact picture is there.", [];
+    ToggleEncodeAhead: Model, Nothing, "Encode ahead", "Encodes the pictures of the library while nothing else is to do, the next one first.", [];
+    CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models, measuring tokens, painting or generating.", [ctrl(Key::Period)];
 
     CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];
     Shortcuts: Help, Nothing, "Keyboard shortcuts", "Lists every key.", [plain(Key::F1)];
@@ -329,6 +409,8 @@ impl Command {
             Self::ToggleLibrary => now.shows_library,
             Self::ToggleInspector => now.shows_inspector,
             Self::ToggleSystemDialogs => now.uses_system_dialogs,
+            Self::TogglePreviews => now.previews_while_dragging,
+            Self::ToggleEncodeAhead => now.encodes_ahead,
             _ => false,
         }
     }
@@ -399,6 +481,7 @@ mod tests {
 
     fn full() -> Situation {
         Situation {
+            has_model: true,
             has_picture: true,
             picture_count: 2,
             token_count: 32,
@@ -406,11 +489,20 @@ mod tests {
             undone_count: 1,
             selected_count: 2,
             compared_count: 2,
+            has_collection: true,
+            can_collect_again: true,
+            can_report: true,
+            has_report: true,
+            has_findings: true,
             has_interpolation: true,
             has_preview: false,
             has_removed: true,
             has_autosave: true,
             has_mixtures: true,
+            has_brush: true,
+            has_mask: true,
+            has_strokes: true,
+            is_painting: true,
             can_generate: true,
             can_train: true,
             has_trained: true,

@@ -1,7 +1,7 @@
 //! A number as a bar or a slider that every hand can turn: drag (Shift fine, Ctrl snaps), Alt and wheel, arrow keys,
 //! double-click or Backspace back to the original, and the same through assistive technology.
 
-use super::hand::{Grip, Hand};
+use super::hand::{Grip, Hand, Reach};
 use super::theme;
 use egui::accesskit::{Action, ActionData};
 use egui::{
@@ -116,6 +116,8 @@ pub(crate) struct Turned {
     pub(crate) response: Response,
     /// The new value, when it changed.
     pub(crate) value: Option<f32>,
+    /// Where it could go.
+    pub(crate) reach: Reach,
 }
 
 const HEIGHT: f32 = 20.0;
@@ -193,10 +195,17 @@ impl<'a> Dial<'a> {
                 Look::Knob => self.paint_knob(ui, &response, value),
             }
         }
+        let reach = Reach {
+            axis: self.axis,
+            range: self.range.clone(),
+            value: self.value,
+            is_looked_at: is_near(ui, &response) && hand.looks_at(ui, self.grip),
+        };
         let response = response.on_hover_and_drag_cursor(CursorIcon::ResizeHorizontal);
         Turned {
             response,
             value: turned,
+            reach,
         }
     }
 
@@ -429,6 +438,12 @@ impl<'a> Dial<'a> {
         let color = ui.visuals().text_color().gamma_multiply(0.7);
         ui.painter().vline(x, rect.y_range(), Stroke::new(1.5, color));
     }
+}
+
+/// Whether a hand is on the widget or about to be: pointer or keyboard. While a button is held nothing else is.
+fn is_near(ui: &Ui, response: &Response) -> bool {
+    let is_held = ui.input(|input| input.pointer.any_down());
+    response.enabled() && (response.dragged() || !is_held && (response.hovered() || response.has_focus()))
 }
 
 /// Vertical wheel movement of this frame, taken so that the panel does not scroll too.

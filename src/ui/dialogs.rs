@@ -1,7 +1,7 @@
 //! Questions for a path: the system's file dialog on a thread of its own, or a small window with a path field where the
 //! system has none. The window never waits for either.
 
-use crate::document::AnimationFormat;
+use crate::document::{AnimationFormat, FindingsPart};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -28,6 +28,8 @@ pub(super) enum ExportKind {
     ModelSheet,
     /// The compared models' figures as CSV.
     ModelTable,
+    /// What was measured of tokens, as a folder.
+    Findings(FindingsPart),
     /// The interpolation to the second picture.
     Interpolation(AnimationFormat),
 }
@@ -45,6 +47,10 @@ pub(super) enum Question {
     ModelFolder,
     /// A folder with a generator.
     GeneratorFolder,
+    /// A folder of pictures whose tokens are collected.
+    CollectionFolder,
+    /// A folder for a report.
+    Report,
     /// A folder of pictures to train on.
     TrainingFolder,
     /// A folder for what training writes.
@@ -68,6 +74,8 @@ impl Question {
             Self::Model => "Open model checkpoint",
             Self::ModelFolder => "Open model folder",
             Self::GeneratorFolder => "Open generator folder",
+            Self::CollectionFolder => "Collect folder of pictures",
+            Self::Report => "Choose folder for the report",
             Self::TrainingFolder => "Add folder of pictures",
             Self::TrainingResults => "Choose folder for results",
             Self::TrainingConfig => "Choose training configuration",
@@ -78,6 +86,7 @@ impl Question {
             Self::Export(ExportKind::ModelTable) => "Export model table",
             Self::Export(ExportKind::Recipe) => "Export recipe",
             Self::Export(ExportKind::Tokens) => "Export tokens",
+            Self::Export(ExportKind::Findings(_)) => "Export findings",
             Self::Export(ExportKind::Interpolation(_)) => "Export interpolation",
         }
     }
@@ -95,7 +104,12 @@ impl Question {
                 ("Checkpoints", &["safetensors", "pt", "pth", "bin"]),
                 ("All files", &["*"]),
             ],
-            Self::ModelFolder | Self::GeneratorFolder | Self::TrainingFolder | Self::TrainingResults => &[],
+            Self::ModelFolder
+            | Self::GeneratorFolder
+            | Self::CollectionFolder
+            | Self::Report
+            | Self::TrainingFolder
+            | Self::TrainingResults => &[],
             Self::TrainingConfig => &[("Configuration", &["toml"]), ("All files", &["*"])],
             Self::Export(ExportKind::Picture) => &[
                 ("PNG with recipe", &["png"]),
@@ -105,7 +119,7 @@ impl Question {
             Self::Export(ExportKind::Recipe) => &[("Recipe", &["json"])],
             Self::Export(ExportKind::Tokens) => &[("Tokens", &["safetensors"])],
             Self::Export(ExportKind::Interpolation(AnimationFormat::Gif)) => &[("GIF", &["gif"])],
-            Self::Export(ExportKind::Interpolation(AnimationFormat::Frames)) => &[],
+            Self::Export(ExportKind::Findings(_) | ExportKind::Interpolation(AnimationFormat::Frames)) => &[],
             Self::Export(ExportKind::Sheet | ExportKind::ModelSheet | ExportKind::Interpolation(_)) => {
                 &[("PNG", &["png"])]
             }
@@ -328,6 +342,8 @@ fn system_dialog(question: Question, proposal: &Proposal) -> PathsFuture {
         }
         Question::ModelFolder
         | Question::GeneratorFolder
+        | Question::CollectionFolder
+        | Question::Report
         | Question::TrainingFolder
         | Question::TrainingResults => {
             let folder = dialog.pick_folder();

@@ -1,8 +1,11 @@
 //! The hand on a number: the picture follows while it moves, one undo step when it lets go, Esc takes it back.
 
+use super::dial::Axis;
 use crate::document::Workspace;
 use crate::latent::Edit;
 use egui::{Key, Modifiers, Ui};
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// Names the number under the hand, over all widgets that show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,8 @@ pub(crate) enum Grip {
     Sample,
     SampleSeed,
     T,
+    /// Along a direction of the library, by its place there.
+    Direction(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +52,22 @@ pub(crate) struct Hand {
     steps: usize,
     /// Where a drag is along its widget's axis. Kept apart from the value, so that snapping holds no movement back.
     slide: Option<(Grip, f32)>,
+    /// The number that is looked at, and since when, in seconds of the window's clock.
+    looked_at: Option<(Grip, f64)>,
+}
+
+/// How long a hand rests on a number before its positions are decoded ahead: a pointer that passes by asks for nothing.
+const GLANCE: Duration = Duration::from_millis(120);
+
+/// The axis of a number that a hand is on or near.
+#[derive(Debug, Clone)]
+pub(crate) struct Reach {
+    pub(crate) axis: Axis,
+    pub(crate) range: RangeInclusive<f32>,
+    /// As shown.
+    pub(crate) value: f32,
+    /// Somebody has rested on it long enough.
+    pub(crate) is_looked_at: bool,
 }
 
 impl Hand {
@@ -78,8 +99,55 @@ impl Hand {
         }
     }
 
+    /// Whether `grip`, which the pointer or the keyboard is on, has been looked at long enough. Asks for one frame when
+    /// that will be.
+    pub(crate) fn looks_at(&mut self, ui: &Ui, grip: Grip) -> bool {
+        let now = ui.input(|input| input.time);
+        match self.looked_at {
+            Some((known, since)) if known == grip => now - since >= GLANCE.as_secs_f64(),
+            _ => {
+                self.looked_at = Some((grip, now));
+                ui.ctx().request_repaint_after(GLANCE);
+                false
+            }
+        }
+    }
+
+    /// Follows a number that may be looked at, and may have been moved: what lies ahead of it is decoded, and the picture
+    /// goes with it. `edit` makes the edit of a value.
+    pub(crate) fn follow(
+        &mut self,
+        workspace: &mut Workspace,
+        grip: Grip,
+        reach: &Reach,
+        moved: Option<f32>,
+        edit: impl Fn(f32) -> Edit,
+    ) {
+        let position = reach.axis.position(moved.unwrap_or(reach.value), &reach.range);
+        if reach.is_looked_at || moved.is_some() {
+            workspace.look_ahead(position, &|position| {
+                edit(reach.axis.value(position, &reach.range))
+            });
+        }
+        if let Some(value) = moved {
+            self.preview(workspace, grip, value, |workspace| {
+                workspace.preview_edit_at(edit(value), position);
+            });
+        }
+    }
+
     /// The number `grip` was moved to `value`: shows the picture with `edit`.
     pub(crate) fn moved(&mut self, workspace: &mut Workspace, grip: Grip, value: f32, edit: Edit) {
+        self.preview(workspace, grip, value, |workspace| workspace.preview_edit(edit));
+    }
+
+    fn preview(
+        &mut self,
+        workspace: &mut Workspace,
+        grip: Grip,
+        value: f32,
+        show: impl FnOnce(&mut Workspace),
+    ) {
         match self.phase {
             Phase::Cancelled => return,
             Phase::Live if self.grip == Some(grip) && self.value.to_bits() == value.to_bits() => return,
@@ -89,7 +157,7 @@ impl Hand {
         self.phase = Phase::Live;
         self.grip = Some(grip);
         self.value = value;
-        workspace.preview_edit(edit);
+        show(workspace);
     }
 
     /// Call after the widgets of a frame: makes the preview a step once nothing holds it any more.
@@ -118,6 +186,11 @@ impl Hand {
     pub(crate) fn shown(&self, grip: Grip) -> Option<f32> {
         let is_ahead = matches!(self.phase, Phase::Live | Phase::Settling);
         (is_ahead && self.grip == Some(grip)).then_some(self.value)
+    }
+
+    /// Lets go of the widget, for one that follows the number by itself.
+    pub(crate) fn release(&mut self) {
+        self.slide = None;
     }
 
     /// Starts a drag at `position` of the widget's axis.

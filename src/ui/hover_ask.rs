@@ -13,6 +13,8 @@ pub(crate) enum Question {
         segment: usize,
         codeword: usize,
     },
+    /// The picture with this codeword alone in every token of its segment.
+    Everywhere { segment: usize, codeword: usize },
     /// What a button would do to these tokens.
     Action { name: &'static str, tokens: Vec<usize> },
     /// These tokens at a step of the sweep from soft to hard.

@@ -42,6 +42,8 @@ pub struct Interpolation {
     /// What the preview on show was made from.
     previewed: Option<Preview>,
     hand: Hand,
+    /// Somebody rests on the slider.
+    is_looked_at: bool,
     thumbnails: Vec<Thumbnail>,
 }
 
@@ -73,6 +75,7 @@ impl Default for Interpolation {
             moved_at: None,
             previewed: None,
             hand: Hand::default(),
+            is_looked_at: false,
             thumbnails: Vec::new(),
         }
     }
@@ -187,8 +190,9 @@ impl Interpolation {
                 .show(ui, &mut self.hand)
         });
         if !ui.input(|input| input.pointer.any_down()) {
-            self.hand = Hand::default();
+            self.hand.release();
         }
+        self.is_looked_at = dial.inner.reach.is_looked_at;
         let mut t = dial.inner.value.unwrap_or(self.t);
         let number = egui::DragValue::new(&mut t)
             .range(0.0..=1.0)
@@ -343,13 +347,25 @@ impl Interpolation {
             mode: self.mode,
             tokens: self.tokens(selection, tokens.count()),
         };
-        if self.previewed.as_ref() == Some(&wanted) || (self.previewed.is_none() && self.t <= 0.0) {
+        let is_unmoved =
+            self.previewed.as_ref() == Some(&wanted) || (self.previewed.is_none() && self.t <= 0.0);
+        if is_unmoved && !self.is_looked_at {
             return;
         }
         let Some(source) = workspace.embedded_tokens(with) else {
             return;
         };
-        workspace.preview_edit(blend(source, &wanted));
+        let edit_at = |t| blend(source.clone(), &wanted, t);
+        if self.is_playing {
+            // Playing shows every place as it is, however long that takes.
+            workspace.preview_edit(edit_at(self.t));
+        } else {
+            workspace.look_ahead(self.t, &edit_at);
+            if is_unmoved {
+                return;
+            }
+            workspace.preview_edit_at(edit_at(self.t), self.t);
+        }
         self.previewed = Some(wanted);
         if self.is_playing {
             ui.request_repaint();
@@ -400,11 +416,11 @@ fn no_thumbnail_ui(ui: &mut Ui) {
     ui.painter().rect_stroke(rect, 3, stroke, StrokeKind::Inside);
 }
 
-fn blend(with: TokenSource, preview: &Preview) -> Edit {
+fn blend(with: TokenSource, preview: &Preview, t: f32) -> Edit {
     Edit::Blend {
         with,
         tokens: preview.tokens.clone(),
-        t: preview.t,
+        t,
         mode: preview.mode,
     }
 }

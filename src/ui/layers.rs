@@ -34,9 +34,20 @@ pub(super) fn layers(workspace: &Workspace) -> Vec<Layer> {
     vec![original, reconstruction, edited(workspace, subject, waiting)]
 }
 
-/// The edited picture, or what it would be under the hover.
+/// The edited picture, or what it would be under the hover; a blend while the hand is ahead of the decoder.
 fn edited(workspace: &Workspace, subject: &Subject, empty_text: String) -> Layer {
+    let name = "edited".to_owned();
     let hovered = workspace.hovered();
+    if let Some(preview) = workspace.preview().filter(|_| hovered.is_none()) {
+        return Layer {
+            name,
+            badge: Some("preview".to_owned()),
+            // Figures of a blend would be figures of nothing.
+            caption: String::new(),
+            picture: Some(Arc::clone(&preview.picture)),
+            empty_text,
+        };
+    }
     let badge = if hovered.is_some() {
         Some("hover")
     } else {
@@ -44,7 +55,7 @@ fn edited(workspace: &Workspace, subject: &Subject, empty_text: String) -> Layer
     };
     let shown = hovered.or(subject.edited.as_ref());
     Layer {
-        name: "edited".to_owned(),
+        name,
         badge: badge.map(str::to_owned),
         caption: shown
             .and_then(|shown| shown.metrics)

@@ -13,6 +13,7 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::Redo,
     Command::ResetAll,
     Command::ExtendToPrevious,
+    Command::RestorePicture,
     Command::ShowModels,
     Command::ToggleInspector,
     Command::Difference,
@@ -20,8 +21,9 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::ResetUiScale,
     Command::OpenModelFolder,
     Command::Fill,
-    Command::SweepSharpness,
+    Command::DiscardPainting,
     Command::OpenTrainingFolder,
+    Command::ToggleEncodeAhead,
     Command::Shortcuts,
 ];
 

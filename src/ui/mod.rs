@@ -35,6 +35,7 @@ pub mod theme;
 pub mod token_strip;
 mod train;
 pub mod viewer;
+mod worked_out;
 
 pub use app::{SoftscopeApp, Tab};
 pub use commands::{Command, Group, Situation};

@@ -47,6 +47,10 @@ pub struct Settings {
     pub interpolation_frames: usize,
     /// Ask for paths through the system's dialogs.
     pub use_system_dialogs: bool,
+    /// Blends of positions decoded ahead stand for the picture while a number is dragged.
+    pub previews_while_dragging: bool,
+    /// Pictures of the library are encoded before anybody looks at them.
+    pub encodes_ahead: bool,
     /// Most memory for the weights of models kept open, in MiB; `None`: half of the machine's.
     pub memory_limit_mib: Option<u64>,
     /// The form of the view Train.
@@ -63,6 +67,8 @@ impl Default for Settings {
             shows_inspector: true,
             interpolation_frames: 25,
             use_system_dialogs: true,
+            previews_while_dragging: true,
+            encodes_ahead: true,
             memory_limit_mib: None,
             train: TrainChoices::default(),
         }

@@ -4,12 +4,15 @@ use super::commands::Command;
 use super::theme::{icon, icon_button};
 use crate::document::Workspace;
 use crate::engine::{EngineStatus, Task};
+use std::time::Duration;
 
 /// How true the edited picture on show is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Freshness {
     /// Decoded from the edits as they are.
     Exact,
+    /// A blend of pictures decoded ahead; the exact one is under way.
+    Preview,
     /// A newer decode is under way.
     Catching,
     /// Nothing to show yet.
@@ -20,6 +23,7 @@ fn freshness(workspace: &Workspace) -> Freshness {
     match workspace.active() {
         Some(subject) if subject.edited.is_none() => Freshness::Nothing,
         Some(subject) if workspace.is_current(subject.id) => Freshness::Exact,
+        Some(_) if workspace.preview().is_some() => Freshness::Preview,
         Some(_) => Freshness::Catching,
         None => Freshness::Nothing,
     }
@@ -36,6 +40,7 @@ pub(super) fn status_bar_ui(
     let status = workspace.engine_status();
     ui.horizontal(|ui| {
         freshness_ui(ui, freshness(workspace));
+        age_ui(ui, workspace);
         costs_ui(ui, workspace);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             device_ui(ui, workspace);
@@ -57,6 +62,12 @@ fn freshness_ui(ui: &mut egui::Ui, freshness: Freshness) {
             ui.label("exact")
                 .on_hover_text("The picture on show is the full decode of the tokens as they are now.");
         }
+        Freshness::Preview => {
+            ui.colored_label(ui.visuals().hyperlink_color, "preview")
+                .on_hover_text(
+                    "A blend of the two nearest positions decoded ahead; the full decode is on its way.",
+                );
+        }
         Freshness::Catching => {
             ui.colored_label(ui.visuals().warn_fg_color, "catching up")
                 .on_hover_text("A newer decode is on its way; the picture on show is the one before it.");
@@ -66,6 +77,20 @@ fn freshness_ui(ui: &mut egui::Ui, freshness: Freshness) {
         }
     }
 }
+
+/// How old the picture on show is, while it is not that of the edits.
+fn age_ui(ui: &mut egui::Ui, workspace: &Workspace) {
+    let behind = workspace
+        .active()
+        .and_then(|subject| workspace.behind(subject.id));
+    if let Some(behind) = behind.filter(|behind| *behind >= SEEN_BEHIND) {
+        ui.weak(format!("for {}", milliseconds(behind.as_secs_f64() * 1e3)))
+            .on_hover_text("How long the exact picture of the edits has been on its way.");
+    }
+}
+
+/// What a person does not notice is not told.
+const SEEN_BEHIND: Duration = Duration::from_millis(100);
 
 fn costs_ui(ui: &mut egui::Ui, workspace: &Workspace) {
     let Some(subject) = workspace.active() else {
@@ -124,6 +149,12 @@ fn task_ui(ui: &mut egui::Ui, workspace: &Workspace, status: &EngineStatus, comm
             commands.push(Command::CancelTask);
         }
         progress_ui(ui, &progress);
+    } else if let (Some(Task::Prefetch), Some((decoded, count))) =
+        (&status.running, workspace.decoded_ahead())
+    {
+        ui.separator();
+        ui.weak(format!("decoding ahead {decoded} of {count}"))
+            .on_hover_text("Positions of the number under the pointer are decoded before it is moved.");
     } else if workspace.is_busy() && status.running.is_none() {
         ui.separator();
         ui.weak("reading or writing files");
@@ -186,11 +217,13 @@ fn task_name(workspace: &Workspace, task: &Task) -> Option<String> {
         }
         Task::Reconstruct { model, .. } => Some(format!("comparing with {model}")),
         Task::Analyse(kind) => Some(format!("measuring {}", kind.name())),
+        Task::Work(kind) => Some(format!("making {}", kind.name())),
+        Task::Paint => Some("painting".to_owned()),
         Task::OpenGenerator(name) => Some(format!("opening the generator {name}")),
         Task::Generate => workspace
             .generation()
             .map(|generation| format!("generating {}", generation.name)),
-        Task::Decode(_) => None,
+        Task::Decode(_) | Task::Prefetch => None,
     }
 }
 

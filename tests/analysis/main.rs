@@ -12,3 +12,4 @@ mod gradients;
 mod models;
 mod painting;
 mod structure;
+mod workspace;

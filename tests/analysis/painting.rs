@@ -1,5 +1,7 @@
 use crate::models::{Stop, decode, encoded, left_half, open};
-use softscope::engine::{EngineError, NearHull, NoControl, PaintJob, PaintTokens, Painting, Runner};
+use softscope::engine::{
+    EngineError, NearHull, NoControl, PaintJob, PaintSettings, PaintTokens, Painting, Runner,
+};
 use softscope::latent::{Edit, LatentState, TokenSource, apply, project_onto_hull};
 use softscope::picture::Planar;
 
@@ -16,10 +18,12 @@ fn job(runner: &Runner, state: &LatentState) -> PaintJob {
         target: Planar::new(side, side, decode(runner, &wanted)).unwrap(),
         mask: left_half(runner),
         tokens: PaintTokens::All,
-        near_hull: NearHull::Free,
-        steps: 60,
-        rate: 0.1,
-        hold: 0.2,
+        settings: PaintSettings {
+            near_hull: NearHull::Free,
+            steps: 60,
+            rate: 0.1,
+            hold: 0.2,
+        },
     }
 }
 
@@ -57,11 +61,12 @@ fn the_step_follows_the_gradient_of_the_loss_it_reports() {
     let (golden, runner) = open("a3_softvq_nol2").unwrap();
     let state = encoded(&golden, &runner);
     // A step so small that the loss is linear over it: Adam moves every value by the rate, against its slope.
-    let job = PaintJob {
+    let mut job = job(&runner, &state);
+    job.settings = PaintSettings {
         steps: 1,
         rate: 1e-3,
         near_hull: NearHull::Penalty(0.05),
-        ..job(&runner, &state)
+        ..job.settings
     };
     let mut start = job.start.clone();
     start.values.iter_mut().for_each(|value| *value *= 1.3);
@@ -86,7 +91,7 @@ fn the_step_follows_the_gradient_of_the_loss_it_reports() {
             rest += (1.0 - weight) * f64::from(value - held[index]).powi(2);
         }
         let pixels = mask.len() as f64;
-        region / (3.0 * job.mask.area()) + job.hold * rest / (3.0 * (pixels - job.mask.area()))
+        region / (3.0 * job.mask.area()) + job.settings.hold * rest / (3.0 * (pixels - job.mask.area()))
     };
     let codebook = runner.info().space.codebook().unwrap();
     let count = job.start.count;
@@ -132,8 +137,11 @@ fn only_the_chosen_tokens_move_and_the_hull_is_kept() {
     let state = encoded(&golden, &runner);
     let job = PaintJob {
         tokens: PaintTokens::List(vec![5, 1, 5]),
-        near_hull: NearHull::Project,
-        steps: 12,
+        settings: PaintSettings {
+            near_hull: NearHull::Project,
+            steps: 12,
+            ..job(&runner, &state).settings
+        },
         ..job(&runner, &state)
     };
     let painting = runner.paint(job.clone(), &NoControl).unwrap();
@@ -162,8 +170,11 @@ fn only_the_chosen_tokens_move_and_the_hull_is_kept() {
         let painting = runner
             .paint(
                 PaintJob {
-                    near_hull,
-                    steps: 40,
+                    settings: PaintSettings {
+                        near_hull,
+                        steps: 40,
+                        ..job.settings
+                    },
                     ..job.clone()
                 },
                 &NoControl,

@@ -171,6 +171,50 @@ fn a_value_is_typed_and_goes_back() {
 }
 
 #[test]
+fn a_token_off_its_mixture_shows_how_far_it_is_and_what_a_projection_reached() {
+    let mut panels = panels();
+    select(&mut panels, 4);
+    assert!(panels.query_by_label_contains("hull distance of token").is_none());
+    let edit = Edit::SetValue {
+        token: 4,
+        dim: 0,
+        value: 3.0,
+    };
+    panels.state_mut().workspace.edit(edit);
+    settle(&mut panels);
+    // It is measured on another thread.
+    while panels
+        .query_by_label_contains("hull distance of token 4")
+        .is_none()
+    {
+        std::thread::yield_now();
+        panels.run();
+    }
+    let space = panels.state().workspace.model().unwrap().space.clone();
+    assert_eq!(
+        panels.state().applied().len(),
+        1,
+        "a value beyond what its field takes is left as it is"
+    );
+    let (original, state) = (panels.state().original(), panels.state().state());
+    let gauge = softscope::analysis::hull_gauge(&space, &original, &state, 4).unwrap();
+    assert!(gauge.distance > 0.0 && gauge.steps > 0, "{gauge:?}");
+    let sigma = gauge.distance_sigma.unwrap();
+    panels.get_by_label(&format!("hull distance of token 4: {sigma:.2} σ"));
+    let share = 100.0 * gauge.distance_share.unwrap();
+    panels.get_by_label(&format!("of its norm {share:.1} %"));
+
+    press(&mut panels, "Project onto hull");
+    let state = panels.state().state();
+    assert!(state.mixture(4).is_some(), "{:?}", panels.state().applied());
+    panels.get_by_label(&format!("projected by {sigma:.2} σ"));
+    panels.get_by_label(&format!("gap {:.0e}", gauge.gap));
+    panels.get_by_label(&format!("steps {}", gauge.steps));
+    let moved = space.codebook().unwrap().mix(state.mixture(4).unwrap());
+    assert!(moved.iter().zip(state.z.row(4)).all(|(a, b)| close(*a, *b, 1e-6)));
+}
+
+#[test]
 fn a_bar_of_the_value_plot_is_dragged() {
     let mut panels = panels();
     select(&mut panels, 4);

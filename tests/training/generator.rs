@@ -332,7 +332,7 @@ fn the_recipe_that_ships_names_classes_and_only_known_keys() {
     let defaults = GeneratorTrainConfig {
         tokenizer: "softscope-32".to_owned(),
         labels: Some(root.join("labels.tsv")),
-        steps: 40_000,
+        steps: 15_500,
         ..GeneratorTrainConfig::default()
     };
     assert_eq!(config, defaults);

@@ -3,7 +3,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use softscope::tokenizer::Tokenizer;
 use softscope::trainer::{
     Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR, Loss, LossWeights, Projection,
-    SOFT_LOG_FLOOR, Terms, entropy_term, loss, reconstruction_terms,
+    SOFT_LOG_FLOOR, Terms, entropy_term, loss, reconstruction_terms, seam_term,
 };
 use std::collections::HashMap;
 
@@ -272,10 +272,36 @@ fn own_operations_agree_with_finite_differences() {
                 .unwrap()
         });
     }
+    check_direction(&picture(1), &|found| seam_term(found, &wanted, 4).unwrap());
     let similarities = Tensor::from_vec(wave(6 * 10, 3), (1, 6, 10), &Device::Cpu).unwrap();
     check_direction(&(similarities * 0.02).unwrap(), &|similarities| {
         entropy_term(similarities, SOFT_LOG_FLOOR).unwrap()
     });
+}
+
+#[test]
+fn seams_are_the_steps_between_patches_alone() {
+    let flat = Tensor::zeros((1, 3, 4, 6), DType::F32, &Device::Cpu).unwrap();
+    let seam = |found: &[f32]| {
+        let found = Tensor::from_slice(found, (1, 1, 4, 6), &Device::Cpu).unwrap();
+        let found = found.repeat((1, 3, 1, 1)).unwrap();
+        values(&seam_term(&found, &flat, 2).unwrap())[0]
+    };
+    // Steps of 1 within patches of two pixels.
+    let inside: Vec<f32> = (0..24)
+        .map(|place| [0.0, 1.0, 1.0, 0.0, 0.0, 1.0][place % 6])
+        .collect();
+    assert_eq!(seam(&inside), 0.0);
+    // 3 from the first patch to the second, nothing from the second to the third; all rows alike.
+    let across: Vec<f32> = (0..24)
+        .map(|place| [0.0, 0.0, 3.0, 3.0, 3.0, 3.0][place % 6])
+        .collect();
+    assert_eq!(seam(&across), 1.5);
+    // 2 from the upper patches to the lower ones.
+    let down: Vec<f32> = (0..24).map(|place| if place < 12 { 0.0 } else { 2.0 }).collect();
+    assert_eq!(seam(&down), 2.0);
+    let one_patch = seam_term(&flat, &flat, 6);
+    assert!(one_patch.is_err(), "4 rows are no multiple of 6");
 }
 
 #[test]

@@ -262,3 +262,32 @@ fn training_brings_the_loss_down() {
         "mean squared difference from {first} to {last}"
     );
 }
+
+#[test]
+fn a_run_of_the_decoder_alone_leaves_tokens_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = pictures();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    run_config(SMALL, data.path(), &first, false, 6);
+    let from = format!(
+        "learns = \"decoder\"\n{SMALL}[start]\nfrom = '{}'\n",
+        first.display()
+    );
+    run_config(&from, data.path(), &second, false, 6);
+
+    let weights = |run: &Path| {
+        candle_core::safetensors::load(run.join("model.safetensors"), &candle_core::Device::Cpu).unwrap()
+    };
+    let (before, after) = (weights(&first), weights(&second));
+    let bytes = |tensor: &candle_core::Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    for (key, tensor) in &before {
+        let is_same = bytes(tensor) == bytes(&after[key]);
+        let is_behind_tokens = key.starts_with("decoder.") || key.starts_with("post_quant_conv.");
+        assert!(is_same || is_behind_tokens, "{key} moved");
+    }
+    let moved = "decoder.model.blocks.0.mlp.fc1.weight";
+    assert!(
+        bytes(&before[moved]) != bytes(&after[moved]),
+        "{moved} did not move"
+    );
+}

@@ -199,12 +199,7 @@ fn a_click_on_a_sharpness_sets_the_selected_tokens() {
         let space = &window.state().workspace().model().unwrap().space;
         space.codebook().unwrap().tau
     };
-    assert!(
-        window
-            .get_by_label("set one codeword")
-            .accesskit_node()
-            .is_disabled()
-    );
+    window.get_by_label("No token is selected: a click sets all.");
     click(&mut window, "token 2");
     let before = edited_bytes(&window);
     let hard = window.get_by_label("set one codeword").rect().center();
@@ -231,6 +226,129 @@ fn a_click_on_a_sharpness_sets_the_selected_tokens() {
     assert!(
         matches!(&edits(&window)[1], Edit::Temperature { tokens, tau: set } if tokens == &[2] && *set == tau)
     );
+}
+
+#[test]
+fn tau_under_the_hand_moves_all_tokens_where_none_is_selected() {
+    let data = tempfile::tempdir().unwrap();
+    let mut window = small_analysis(data.path(), "a3_softvq_nol2");
+    click(&mut window, "Soft to hard");
+    let before = edited_bytes(&window);
+    let slider = window.get_by_role_and_label(Role::Slider, "tau").rect();
+    window.hover_at(slider.center());
+    window.step();
+    window.drag_at(slider.center());
+    window.step();
+    window.hover_at(slider.right_center());
+    settle(&mut window);
+    assert_ne!(edited_bytes(&window), before, "the picture follows the hand");
+    assert_eq!(edits(&window), [], "and nothing is a step yet");
+    window.drop_at(slider.right_center());
+    settle(&mut window);
+    let steps = edits(&window);
+    let [Edit::Temperature { tokens, tau }] = &steps[..] else {
+        panic!("one drag is one step: {steps:?}")
+    };
+    assert_eq!(tokens[..], [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert!(*tau > 1.0, "{tau}");
+    press(&mut window, Modifiers::COMMAND, Key::Z);
+    assert_eq!(edited_bytes(&window), before);
+}
+
+/// Exports what the section on show measured into a new folder.
+fn export_findings(window: &mut Window, folder: &Path) {
+    click(window, "Export findings…");
+    type_path(window, folder);
+    click(window, "Save");
+    assert!(folder.is_dir(), "{:?}", notices(window));
+}
+
+/// Runs a command on a picture with a model; its files by name.
+fn files_of_command(arguments: &[&std::ffi::OsStr], out: &Path) -> Vec<(String, Vec<u8>)> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_softscope"))
+        .args(arguments)
+        .arg("--out")
+        .arg(out)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    files_in(out)
+}
+
+fn files_in(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            (
+                entry.file_name().into_string().unwrap(),
+                std::fs::read(entry.path()).unwrap(),
+            )
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn assert_same_files(found: &[(String, Vec<u8>)], expected: &[(String, Vec<u8>)]) {
+    let names =
+        |files: &[(String, Vec<u8>)]| -> Vec<String> { files.iter().map(|(name, _)| name.clone()).collect() };
+    assert_eq!(names(found), names(expected));
+    for ((name, bytes), (_, expected)) in found.iter().zip(expected) {
+        assert!(bytes == expected, "{name} differs");
+    }
+}
+
+#[test]
+fn findings_are_the_files_that_the_commands_write() {
+    let data = tempfile::tempdir().unwrap();
+    let mut window = small_analysis(data.path(), "a3_softvq_nol2");
+    let model = data.path().join("a3_softvq_nol2");
+    let picture = window.state().workspace().active().unwrap().path.clone().unwrap();
+    assert!(
+        window
+            .get_by_label("Export findings…")
+            .accesskit_node()
+            .is_disabled(),
+        "nothing is measured yet"
+    );
+    let run = |command: &str, input: &Path, further: &[&str]| {
+        let mut arguments: Vec<&std::ffi::OsStr> = vec![command.as_ref(), input.as_os_str()];
+        arguments.extend(further.iter().map(std::ffi::OsStr::new));
+        arguments.extend(["--model".as_ref(), model.as_os_str()]);
+        files_of_command(&arguments, &data.path().join(format!("{command} by command")))
+    };
+
+    click(&mut window, MEASURE);
+    let folder = data.path().join("influence");
+    export_findings(&mut window, &folder);
+    let expected = run("attribute", &picture, &["--by", "both"]);
+    assert_eq!(expected.len(), 4);
+    assert_same_files(&files_in(&folder), &expected);
+
+    click(&mut window, "Structure");
+    click(&mut window, "Measure structure of tokens");
+    let folder = data.path().join("structure");
+    export_findings(&mut window, &folder);
+    let expected = run("structure", &picture, &[]);
+    assert_eq!(expected.len(), 6);
+    assert_same_files(&files_in(&folder), &expected);
+
+    click(&mut window, "Soft to hard");
+    click(&mut window, "Sweep tau from soft to hard");
+    let folder = data.path().join("sweep");
+    export_findings(&mut window, &folder);
+    let pictures = data.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    std::fs::copy(&picture, pictures.join(picture.file_name().unwrap())).unwrap();
+    let mut expected = run("atlas", &pictures, &[]);
+    expected.retain(|(name, _)| name.starts_with("sweep"));
+    assert_eq!(expected.len(), 2);
+    assert_same_files(&files_in(&folder), &expected);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use crate::cli::inputs::{self, Batches, PictureInput};
 use crate::cli::metrics;
 use crate::cli::table::Table;
 use crate::document::{
-    self, ComparedFacts, ComparisonFailure, ComparisonRow, ModelSheet, ModelSheetCell, ModelSheetRow,
-    write_atomically,
+    self, ComparedFacts, ComparisonFailure, ComparisonRow, DocumentError, ModelSheet, ModelSheetCell,
+    ModelSheetRow, write_atomically,
 };
 use crate::picture::{self, Rgb8};
 use crate::tokenizer::ModelFiles;
@@ -91,7 +91,7 @@ fn is_of_model(error: &CliError) -> bool {
         CliError::Engine(_)
             | CliError::Tokenizer(_)
             | CliError::ModelDoesNotFit { .. }
-            | CliError::WrongPictureSize { .. }
+            | CliError::Document(DocumentError::WrongPictureSize { .. })
     )
 }
 

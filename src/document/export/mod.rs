@@ -4,6 +4,7 @@
 mod animation;
 mod canvas;
 mod contact;
+mod findings;
 mod influence;
 mod matrix;
 mod model_sheet;
@@ -12,6 +13,11 @@ mod sheet;
 
 pub use animation::{AnimationFormat, ExportedFiles, animation_bytes, interpolation_edits};
 pub use contact::contact_sheet;
+pub use findings::{
+    CODEWORD_PAIRS, CodewordFindings, CodewordSheetRow, GradientFindings, INFLUENCE_COLUMNS,
+    InfluenceFindings, StructureFindings, SweepRow, SweepSheet, codeword_files, codeword_sheet,
+    component_files, influence_files, interactions_png, structure_files, sweep_files, sweep_sheet,
+};
 pub use influence::influence_sheet;
 pub use matrix::{MatrixSheet, matrix_sheet};
 pub use model_sheet::{ModelSheet, ModelSheetCell, ModelSheetRow, model_sheet};
@@ -20,6 +26,7 @@ pub use sheet::{SheetPictures, comparison_sheet};
 
 use super::extension::lower_extension;
 use super::{DocumentError, GENERATION_KEYWORD, GenerationRecord, Recipe, TokenFileOptions, tokens_to_bytes};
+use crate::engine::AnalysisKind;
 use crate::latent::{BlendMode, LatentState};
 use crate::picture::{self, Rgb8};
 use std::path::{Path, PathBuf};
@@ -49,6 +56,13 @@ pub enum Export {
         /// File to write.
         path: PathBuf,
     },
+    /// What was measured of the active picture's tokens, or of a collection: the files that the command of the same name writes.
+    Findings {
+        /// Folder to write.
+        path: PathBuf,
+        /// Which part.
+        part: FindingsPart,
+    },
     /// Interpolation from the active picture's edited tokens to another's.
     Interpolation {
         /// File to write, or folder for [`AnimationFormat::Frames`].
@@ -64,6 +78,40 @@ pub enum Export {
         /// What is written.
         format: AnimationFormat,
     },
+}
+
+/// A part of what was measured of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingsPart {
+    /// What each token does to the picture: `softscope attribute --by both`.
+    Influence,
+    /// The same with its figures under the brush: `softscope attribute --by both --mask`.
+    Pixels,
+    /// How the picture is made up of its tokens: `softscope structure`.
+    Structure,
+    /// The picture from soft to hard: `sweep.png` and `sweep.csv` of `softscope atlas`.
+    Sweep,
+    /// What the collection's codewords are used for: the other files of `softscope atlas`.
+    Codewords,
+    /// The directions found last in the collection: the files of `softscope directions`.
+    Directions,
+    /// The collection's tokens in the plane: the files of `softscope map`.
+    Map,
+    /// What probes read off the collection's tokens: the files of `softscope probe`.
+    Probes,
+}
+
+impl FindingsPart {
+    /// The measurements of the active picture it consists of; none where it is of a collection.
+    pub fn kinds(self) -> &'static [AnalysisKind] {
+        match self {
+            Self::Influence => &[AnalysisKind::Influence],
+            Self::Pixels => &[AnalysisKind::Influence, AnalysisKind::Brush],
+            Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
+            Self::Sweep => &[AnalysisKind::Sweep],
+            Self::Codewords | Self::Directions | Self::Map | Self::Probes => &[],
+        }
+    }
 }
 
 /// Kinds of file an edited picture can become.

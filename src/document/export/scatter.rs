@@ -1,4 +1,5 @@
 use super::canvas::{Canvas, FAINT, GROUND, INK, TEXT_SIZE, TITLE_SIZE, Text, font, shortened};
+use crate::analysis::mixed_order;
 use crate::document::DocumentError;
 use crate::picture::Rgb8;
 
@@ -120,33 +121,9 @@ impl Placing {
     }
 }
 
-/// All of 0..count, far neighbours first.
-fn mixed_order(count: usize) -> impl Iterator<Item = usize> {
-    let mut step = (count as f64 * 0.618_034) as usize;
-    let common = |mut a: usize, mut b: usize| {
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a
-    };
-    while count > 1 && common(count, step.max(1)) != 1 {
-        step += 1;
-    }
-    (0..count).map(move |index| (index * step.max(1)) % count.max(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_point_is_drawn_once() {
-        for count in [0, 1, 2, 3, 8, 97, 100] {
-            let mut order: Vec<usize> = mixed_order(count).collect();
-            order.sort_unstable();
-            assert_eq!(order, (0..count).collect::<Vec<_>>());
-        }
-    }
 
     #[test]
     fn points_lie_in_the_field_and_what_is_no_number_nowhere() {

@@ -5,11 +5,12 @@ use crate::engine::{
     Ablation, AnalyseJob, Analysed, Analysis, AnalysisKind, Request, Sharpness, Stamp, SubjectId,
 };
 use crate::latent::{Bottleneck, LatentState};
+use crate::picture::Rgb8;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The temperatures of a sweep as multiples of the model's own, soft to hard; one codeword each comes last.
-const SWEEP: [f32; 7] = [8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125];
+/// Maps of influence that are kept, bytes; the oldest measurement leaves for a newer one.
+const MOST_MAP_BYTES: usize = 512 << 20;
 
 /// Analyses of a workspace.
 #[derive(Default)]
@@ -24,13 +25,48 @@ struct Waiting {
     subject: SubjectId,
     kind: AnalysisKind,
     state: Arc<LatentState>,
+    picture: Arc<Rgb8>,
 }
 
 /// A result and the tokens it is of.
-struct Kept {
+pub(super) struct Kept {
+    stamp: Stamp,
     state: Arc<LatentState>,
-    found: Arc<Analysed>,
+    /// The decode of the tokens.
+    pub(super) picture: Arc<Rgb8>,
+    pub(super) found: Arc<Analysed>,
 }
+
+impl Analysing {
+    /// Drops the oldest maps of influence while all of them fill more than [`MOST_MAP_BYTES`]; the newest stay.
+    fn drop_old_maps(&mut self) {
+        loop {
+            let maps = |kept: &Kept| match &*kept.found {
+                Analysed::Influence(found) => found
+                    .maps
+                    .iter()
+                    .map(|maps| size_of_val(maps.signed()))
+                    .sum::<usize>(),
+                _ => 0,
+            };
+            let with_maps = || self.found.iter().filter(|(_, kept)| maps(kept) > 0);
+            let bytes: usize = with_maps().map(|(_, kept)| maps(kept)).sum();
+            if bytes <= MOST_MAP_BYTES || with_maps().count() < 2 {
+                return;
+            }
+            let Some(oldest) = with_maps()
+                .min_by_key(|(_, kept)| kept.stamp)
+                .map(|(key, _)| *key)
+            else {
+                return;
+            };
+            self.found.remove(&oldest);
+        }
+    }
+}
+
+/// Tokens and their decode.
+type Analysable = (Arc<LatentState>, Arc<Rgb8>);
 
 /// A result of an analysis of the active picture.
 #[derive(Debug, Clone)]
@@ -45,9 +81,10 @@ impl Workspace {
     /// Measures the edited tokens of the active picture in the background; an older request of the kind is given up.
     /// `ablation` is what takes a token's place where tokens are left out.
     pub fn analyse(&mut self, kind: AnalysisKind, ablation: Ablation) {
-        let Some((subject, state, analysis)) = self.analysis(kind, ablation) else {
+        let Some((subject, shown, analysis)) = self.analysis(kind, ablation) else {
             return;
         };
+        let (state, picture) = shown;
         let job = AnalyseJob {
             state: Arc::clone(&state),
             analysis,
@@ -59,6 +96,7 @@ impl Workspace {
             subject,
             kind,
             state,
+            picture,
         });
     }
 
@@ -67,8 +105,8 @@ impl Workspace {
         &mut self,
         kind: AnalysisKind,
         ablation: Ablation,
-    ) -> Option<(SubjectId, Arc<LatentState>, Analysis)> {
-        let Some((id, state)) = self.analysed_state() else {
+    ) -> Option<(SubjectId, Analysable, Analysis)> {
+        let Some((id, shown)) = self.analysed() else {
             let text = "There are no tokens to measure: add a picture and wait until it is encoded.";
             self.notice(NoticeKind::Error, text);
             return None;
@@ -87,26 +125,39 @@ impl Workspace {
                     self.notice(NoticeKind::Error, NO_MIXTURES);
                     return None;
                 };
-                let tau = codebook.tau;
-                let soft = SWEEP.iter().map(|factor| Sharpness::Tau(factor * tau));
-                Analysis::Sweep(soft.chain([Sharpness::Hard]).collect())
+                Analysis::Sweep(Sharpness::sweep(codebook.tau).into())
+            }
+            AnalysisKind::Brush => {
+                let Some(mask) = self.brush() else {
+                    self.notice(NoticeKind::Error, NO_BRUSH);
+                    return None;
+                };
+                Analysis::Brush(Arc::clone(mask))
             }
         };
-        Some((id, state, analysis))
+        Some((id, shown, analysis))
     }
 
     /// The active picture and its tokens as decoded last.
-    fn analysed_state(&self) -> Option<(SubjectId, Arc<LatentState>)> {
+    pub(super) fn analysed(&self) -> Option<(SubjectId, Analysable)> {
         let subject = self.active()?;
-        let encoded = &subject.encoded.as_ref()?.state;
-        let state = subject.edited.as_ref().map_or(encoded, |shown| &shown.state);
-        Some((subject.id, Arc::clone(state)))
+        let encoded = subject.encoded.as_ref()?;
+        let (state, picture) = match &subject.edited {
+            Some(shown) => (&shown.state, &shown.picture),
+            None => (&encoded.state, &encoded.reconstruction),
+        };
+        Some((subject.id, (Arc::clone(state), Arc::clone(picture))))
+    }
+
+    /// What was found of the active picture, as it is kept.
+    pub(super) fn kept(&self, kind: AnalysisKind) -> Option<&Kept> {
+        self.analysing.found.get(&(self.active?, kind))
     }
 
     /// What was found of the active picture.
     pub fn finding(&self, kind: AnalysisKind) -> Option<Finding> {
-        let (id, state) = self.analysed_state()?;
-        let kept = self.analysing.found.get(&(id, kind))?;
+        let (_, (state, _)) = self.analysed()?;
+        let kept = self.kept(kind)?;
         // Taking an edit back gives the same tokens anew.
         let is_same = Arc::ptr_eq(&kept.state, &state) || kept.state.z == state.z;
         Some(Finding {
@@ -138,10 +189,13 @@ impl Workspace {
     pub(super) fn take_analysed(&mut self, stamp: Stamp, found: Arc<Analysed>) {
         if let Some(done) = self.end_analysis(stamp) {
             let kept = Kept {
+                stamp,
                 state: done.state,
+                picture: done.picture,
                 found,
             };
             self.analysing.found.insert((done.subject, done.kind), kept);
+            self.analysing.drop_old_maps();
         }
     }
 
@@ -172,6 +226,8 @@ impl Workspace {
 
 const NO_MIXTURES: &str =
     "This model's tokens are no mixtures of codewords: open a SoftVQ model to go from soft to hard.";
+
+const NO_BRUSH: &str = "Nothing lies under the brush: draw over a part of the picture first.";
 
 fn capital(text: &str) -> String {
     let mut letters = text.chars();

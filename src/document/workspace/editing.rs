@@ -2,10 +2,14 @@
 
 use super::{DecodeWhen, HOVER_VIEW, Hover, NoticeKind, Workspace, edited_view};
 use crate::document::recipe::resolve_direction;
-use crate::document::{DocumentError, History, Shown, apply_edits};
+use crate::document::{DocumentError, History, Shown, Subject, apply_edits};
 use crate::engine::{DecodeJob, Encoded, Request, SubjectId};
 use crate::latent::{DirectionSource, Edit};
 use std::sync::Arc;
+use std::time::Instant;
+
+/// Pictures that nobody has looked at yet are encoded until the tokens of all pictures take this much.
+const ENCODED_BYTES: usize = 1 << 29;
 
 /// The reconstruction as an edited picture without edits.
 pub(super) fn reconstruction_shown(encoded: &Encoded) -> Shown {
@@ -31,14 +35,17 @@ impl Workspace {
 
     /// The edit under the hand: replaces the one before and decodes live.
     pub fn preview_edit(&mut self, edit: Edit) {
-        let Some(edit) = self.with_direction(edit) else {
-            return;
-        };
+        if let Some(edit) = self.with_direction(edit) {
+            self.show_pending(edit, DecodeWhen::Free);
+        }
+    }
+
+    pub(super) fn show_pending(&mut self, edit: Edit, when: DecodeWhen) {
         let Some(id) = self.active else { return };
         if let Some((subject, _)) = self.subject_mut(id) {
             subject.history.set_pending(edit);
         }
-        self.request_decode(id, DecodeWhen::Free);
+        self.request_decode(id, when);
     }
 
     /// The hand lets go: the previewed edit becomes one undo step.
@@ -138,7 +145,7 @@ impl Workspace {
     }
 
     /// Puts the values of a direction given by name into the edit; a notice and `None` where there is no such one.
-    fn with_direction(&mut self, mut edit: Edit) -> Option<Edit> {
+    pub(super) fn with_direction(&mut self, mut edit: Edit) -> Option<Edit> {
         let Edit::Direction {
             source: DirectionSource::Name(name),
             amount,
@@ -178,6 +185,7 @@ impl Workspace {
             subject.edited = Some(reconstruction_shown(encoded));
             work.decode = None;
             work.decode_again = false;
+            work.behind_since = None;
             work.shown = Some(edits);
             return;
         }
@@ -198,6 +206,7 @@ impl Workspace {
                 if let Some(work) = self.work.get_mut(&id) {
                     work.decode = Some((stamp, edits));
                     work.decode_again = false;
+                    work.behind_since.get_or_insert_with(Instant::now);
                 }
             }
         }
@@ -277,7 +286,8 @@ impl Workspace {
         self.request_decode(id, DecodeWhen::Now);
     }
 
-    /// Chooses the next picture to encode, the active one before all others, and makes its crop first where needed.
+    /// Chooses the next picture to encode, the active one before all others and then those that follow it, and makes its
+    /// crop first where needed.
     pub(super) fn pump_encoding(&mut self) {
         let Some(side) = self
             .side()
@@ -285,15 +295,10 @@ impl Workspace {
         else {
             return;
         };
-        let active = self.active().into_iter();
-        let next = active.chain(&self.subjects).find(|subject| {
-            subject.encoded.is_none()
-                && self
-                    .work
-                    .get(&subject.id)
-                    .is_some_and(|work| !work.is_encode_held)
-        });
-        let Some((id, crop)) = next.map(|subject| (subject.id, subject.crop.clone())) else {
+        let Some((id, crop)) = self
+            .next_to_encode()
+            .map(|subject| (subject.id, subject.crop.clone()))
+        else {
             return;
         };
         match crop {
@@ -307,6 +312,47 @@ impl Workspace {
             }
             None => self.start_crop(id, side),
         }
+    }
+
+    fn next_to_encode(&self) -> Option<&Subject> {
+        let is_due = |subject: &&Subject| {
+            let work = self.work.get(&subject.id);
+            subject.encoded.is_none() && work.is_some_and(|work| !work.is_encode_held)
+        };
+        if let Some(active) = self.active().filter(is_due) {
+            return Some(active);
+        }
+        if !self.encodes_ahead || self.is_looking_ahead() || self.encoded_bytes() >= ENCODED_BYTES {
+            return None;
+        }
+        let is_active = |subject: &Subject| Some(subject.id) == self.active;
+        let after_active = self
+            .subjects
+            .iter()
+            .position(is_active)
+            .map_or(0, |index| index + 1);
+        let (before, after) = self.subjects.split_at_checked(after_active)?;
+        after.iter().chain(before).find(is_due)
+    }
+
+    /// About what the tokens and reconstructions of all pictures take, bytes.
+    fn encoded_bytes(&self) -> usize {
+        let mixture = self
+            .model
+            .as_ref()
+            .and_then(|model| Some(model.space.mixing()?.size));
+        let encoded = self
+            .subjects
+            .iter()
+            .filter_map(|subject| subject.encoded.as_ref());
+        encoded
+            .map(|encoded| {
+                let (state, picture) = (&encoded.state, encoded.reconstruction.as_bytes());
+                let h = state.h.as_ref().map_or(0, |h| h.values.len());
+                let weights = state.assignments.len() * mixture.unwrap_or_default();
+                size_of::<f32>() * (h + state.z.values.len() + weights) + picture.len()
+            })
+            .sum()
     }
 
     fn start_crop(&mut self, id: SubjectId, side: u32) {

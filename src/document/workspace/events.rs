@@ -2,7 +2,7 @@
 
 use super::{DecodeWhen, EXPORT_VIEW, HOVER_VIEW, NoticeKind, SourceFile, TOKENS_VIEW, Work, Workspace};
 use crate::document::{RecipeError, Shown, Subject};
-use crate::engine::{Decoded, Encoded, Event, ModelInfo, Stamp, SubjectId, Task, ViewId};
+use crate::engine::{Decoded, Encoded, Event, ModelInfo, Stamp, SubjectId, Task, ViewId, WorkKind};
 use std::sync::Arc;
 
 fn shown(decoded: &Decoded) -> Shown {
@@ -45,7 +45,10 @@ impl Workspace {
             Event::Reconstructed {
                 stamp, reconstructed, ..
             } => self.take_reconstructed(stamp, reconstructed),
+            Event::Prefetched { stamp, prefetched } => self.take_prefetched(stamp, &prefetched),
             Event::Analysed { stamp, analysed } => self.take_analysed(stamp, analysed),
+            Event::Worked { stamp, kind } => self.take_worked(stamp, kind),
+            Event::Painted { stamp, step } => self.take_painted(stamp, step),
             Event::ModelLeft(eviction) => self.notice(NoticeKind::Warning, eviction.to_string()),
             Event::GeneratorOpened(info) => self.take_generator(info),
             Event::GenerationStep { stamp, step } => self.take_generation_step(stamp, step),
@@ -59,7 +62,13 @@ impl Workspace {
         self.loading = None;
         self.encoding = None;
         self.hover = None;
+        self.forget_ahead();
         self.forget_analyses();
+        self.forget_directions();
+        self.forget_collection();
+        self.forget_brush();
+        self.forget_painting();
+        self.cancel_report();
         let before = self.model.replace(model).map(|model| model.hash.clone());
         for subject in &mut self.subjects {
             if let Some(work) = self.work.get_mut(&subject.id) {
@@ -129,6 +138,7 @@ impl Workspace {
         let Some((id, edits)) = self.end_decode(stamp) else {
             return;
         };
+        self.learn_exact(&edits, &decoded.picture);
         if let Some((subject, work)) = self.subject_mut(id) {
             subject.edited = Some(shown(decoded));
             work.shown = Some(edits);
@@ -142,6 +152,9 @@ impl Workspace {
     fn end_decode(&mut self, stamp: Stamp) -> Option<(SubjectId, Arc<[crate::latent::Edit]>)> {
         self.work.iter_mut().find_map(|(&id, work)| {
             let (_, edits) = work.decode.take_if(|(running, _)| *running == stamp)?;
+            if !work.decode_again {
+                work.behind_since = None;
+            }
             Some((id, edits))
         })
     }
@@ -171,7 +184,10 @@ impl Workspace {
                 }
             }
             Task::Reconstruct { ref model, .. } => self.take_reconstruction_failure(stamp, model, &message),
+            Task::Prefetch => self.end_prefetch(stamp, true),
             Task::Analyse(_) => self.take_analysis_failure(stamp, &message),
+            Task::Work(kind) => self.take_work_failure(stamp, kind, &message),
+            Task::Paint => self.take_painting_failure(stamp, &message),
         }
     }
 
@@ -191,7 +207,31 @@ impl Workspace {
             Task::OpenGenerator(_) | Task::Generate => self.take_generation_cancelled(stamp, task),
             Task::Decode(_) => drop(self.end_decode(stamp)),
             Task::Reconstruct { .. } => self.take_reconstruction_cancelled(stamp),
+            Task::Prefetch => self.end_prefetch(stamp, false),
             Task::Analyse(_) => self.take_analysis_cancelled(stamp),
+            Task::Work(kind) => self.take_work_cancelled(stamp, kind),
+            Task::Paint => self.take_painting_cancelled(stamp),
+        }
+    }
+
+    fn take_worked(&mut self, stamp: Stamp, kind: WorkKind) {
+        match kind {
+            WorkKind::Collection => self.take_collected(stamp),
+            WorkKind::Report => self.take_measured(stamp),
+        }
+    }
+
+    fn take_work_failure(&mut self, stamp: Stamp, kind: WorkKind, message: &str) {
+        match kind {
+            WorkKind::Collection => self.take_collecting_failure(stamp, message),
+            WorkKind::Report => self.take_report_failure(stamp, message),
+        }
+    }
+
+    fn take_work_cancelled(&mut self, stamp: Stamp, kind: WorkKind) {
+        match kind {
+            WorkKind::Collection => self.take_collecting_cancelled(stamp),
+            WorkKind::Report => self.take_report_cancelled(stamp),
         }
     }
 

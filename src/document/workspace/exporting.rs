@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A decoded step of an export.
-struct Frame {
-    picture: Arc<Rgb8>,
+pub(super) struct Frame {
+    pub(super) picture: Arc<Rgb8>,
     state: Arc<LatentState>,
 }
 
-type MakeFiles = Box<dyn FnOnce(&[Frame]) -> Result<ExportedFiles, DocumentError> + Send>;
+pub(super) type MakeFiles = Box<dyn FnOnce(&[Frame]) -> Result<ExportedFiles, DocumentError> + Send>;
 
 /// An export under way.
 pub(super) struct ExportTask {
@@ -70,16 +70,17 @@ impl Workspace {
 
     fn export_task(&self, export: Export) -> Result<ExportTask, DocumentError> {
         let nothing = || DocumentError::Mismatch("There is no picture to export: add one first".to_owned());
-        let subject = self.active().ok_or_else(nothing)?;
+        let subject = || self.active().ok_or_else(nothing);
         match export {
-            Export::Edited { path } => self.edited_task(subject, path),
+            Export::Edited { path } => self.edited_task(subject()?, path),
             Export::Recipe { path } => {
                 let recipe = self.recipe().ok_or_else(nothing)?;
                 let make_files: MakeFiles =
                     Box::new(move |_| Ok(ExportedFiles::File(recipe.to_json().into_bytes())));
                 Ok(ExportTask::new(path, VecDeque::new(), Vec::new(), make_files))
             }
-            Export::Sheet { path } => self.sheet_task(subject, path),
+            Export::Sheet { path } => self.sheet_task(subject()?, path),
+            Export::Findings { path, part } => self.findings_task(part, path),
             Export::Interpolation {
                 path,
                 other,
@@ -87,7 +88,7 @@ impl Workspace {
                 mode,
                 frames,
                 format,
-            } => self.interpolation_task(subject, path, (other, &tokens, mode), frames, format),
+            } => self.interpolation_task(subject()?, path, (other, &tokens, mode), frames, format),
         }
     }
 
@@ -265,7 +266,12 @@ impl Workspace {
 }
 
 impl ExportTask {
-    fn new(path: PathBuf, waiting: VecDeque<DecodeJob>, frames: Vec<Frame>, make_files: MakeFiles) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        waiting: VecDeque<DecodeJob>,
+        frames: Vec<Frame>,
+        make_files: MakeFiles,
+    ) -> Self {
         Self {
             path,
             waiting,

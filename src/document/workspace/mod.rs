@@ -1,33 +1,58 @@
 //! All that is open, tied to the engine. Nothing here waits but [`Workspace::settle`]: requests go to the engine, file
 //! work to a thread of its own, and [`Workspace::update`] takes in what they have finished.
 
+mod ahead;
 mod analysing;
+mod brushing;
+mod codewords;
+mod collecting;
 mod comparing;
+mod directing;
 mod editing;
 mod events;
 mod exporting;
+mod findings;
 mod generating;
 mod importing;
+mod painting;
+mod reporting;
 mod sessions;
+mod surveying;
 
 use super::autosave::AutosaveSlot;
 use super::{DocumentError, Places, Recipe, Shown, Subject, embedded};
-use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, ViewId};
+use crate::engine::{Engine, EngineStatus, Jobs, ModelInfo, Stamp, SubjectId, ViewId, Wake};
 use crate::latent::{DirectionSource, Edit, LatentState, TokenSource};
 use crate::picture::{Fit, Rgb8};
 use crate::tokenizer::ModelFiles;
+use ahead::Ahead;
+pub use ahead::Preview;
 use analysing::Analysing;
 pub use analysing::Finding;
+pub use brushing::BrushRanking;
+use brushing::Brushing;
+use codewords::Counting;
+use collecting::Collecting;
+pub use collecting::{CollectingProgress, CollectionOrder, CollectionSource, DEFAULT_MOST_COLLECTED};
 use comparing::Comparison;
 pub use comparing::{ComparedModel, ComparedState, ComparisonFile, MOST_COMPARED};
+use directing::Directing;
+pub use directing::{DirectionFigures, DirectionOrder, FoundDirections};
 use exporting::ExportTask;
 use generating::Generating;
 pub use generating::{GenerateOrder, GenerateStart, GenerationProgress};
 use importing::{FolderImport, TokenImport};
+use painting::PaintWork;
+pub use painting::{PaintOrder, PaintTarget};
+pub use reporting::ReportProgress;
+use reporting::Reporting;
 use sessions::Saving;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+pub use surveying::DEFAULT_MOST_MAPPED;
+use surveying::Surveying;
 
 /// Where a picture comes from.
 #[derive(Debug, Clone)]
@@ -93,6 +118,9 @@ pub struct Workspace {
     last_id: u64,
     encoding: Option<Encoding>,
     hover: Option<Hover>,
+    ahead: Ahead,
+    /// Pictures that nobody has looked at yet are encoded while nothing else is to do.
+    encodes_ahead: bool,
     exports: VecDeque<ExportTask>,
     generating: Generating,
     folder: Option<FolderImport>,
@@ -102,6 +130,14 @@ pub struct Workspace {
     saving: Saving,
     comparison: Comparison,
     analysing: Analysing,
+    collecting: Collecting,
+    surveying: Surveying,
+    reporting: Reporting,
+    wake: Wake,
+    counting: Counting,
+    directing: Directing,
+    brushing: Brushing,
+    painting: PaintWork,
     notices: Vec<Notice>,
 }
 
@@ -121,6 +157,8 @@ struct Work {
     decode: Option<(Stamp, Arc<[Edit]>)>,
     /// A newer edit list waits for that decode to end: so every result of a drag is seen, however slow the model.
     decode_again: bool,
+    /// Since when the picture on show is not that of the edit list.
+    behind_since: Option<Instant>,
     /// Edit list that [`Subject::edited`] shows.
     shown: Option<Arc<[Edit]>>,
     /// Side and fit of the crop that is being made.
@@ -141,6 +179,7 @@ impl Work {
             file,
             decode: None,
             decode_again: false,
+            behind_since: None,
             shown: None,
             cropping: None,
             is_encode_held: false,
@@ -154,6 +193,7 @@ impl Work {
     fn forget_results(&mut self) {
         self.decode = None;
         self.decode_again = false;
+        self.behind_since = None;
         self.shown = None;
         self.is_encode_held = false;
     }
@@ -185,9 +225,11 @@ fn edited_view(id: SubjectId) -> ViewId {
 impl Workspace {
     /// `wake` is called from other threads when [`Workspace::update`] has something to take in.
     pub fn new(engine: Engine, places: Places, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let wake: Wake = Arc::new(wake);
+        let for_jobs = Wake::clone(&wake);
         let mut workspace = Self {
             engine,
-            jobs: Jobs::new(wake),
+            jobs: Jobs::new(move || for_jobs()),
             saving: Saving::default(),
             autosave: AutosaveSlot::take(&places),
             places,
@@ -201,6 +243,8 @@ impl Workspace {
             last_id: 0,
             encoding: None,
             hover: None,
+            ahead: Ahead::default(),
+            encodes_ahead: true,
             exports: VecDeque::new(),
             generating: Generating::default(),
             folder: None,
@@ -208,6 +252,14 @@ impl Workspace {
             directions: HashMap::new(),
             comparison: Comparison::default(),
             analysing: Analysing::default(),
+            counting: Counting::default(),
+            directing: Directing::default(),
+            collecting: Collecting::default(),
+            brushing: Brushing::default(),
+            painting: PaintWork::default(),
+            surveying: Surveying::default(),
+            reporting: Reporting::default(),
+            wake,
             notices: Vec::new(),
         };
         if let Err(error) = workspace.autosave.keep_last() {
@@ -224,6 +276,7 @@ impl Workspace {
         while let Some(event) = self.engine.poll() {
             self.take_event(event);
         }
+        self.take_survey();
         self.pump();
         std::mem::take(&mut self.notices)
     }
@@ -236,7 +289,7 @@ impl Workspace {
                 self.take_job(finished);
             } else if let Some(event) = self.engine.wait() {
                 self.take_event(event);
-            } else {
+            } else if !self.finish_survey() {
                 return std::mem::take(&mut self.notices);
             }
         }
@@ -255,6 +308,10 @@ impl Workspace {
             || self.comparison_progress().is_some()
             || self.is_generating()
             || self.is_analysing()
+            || self.collecting().is_some()
+            || self.is_painting()
+            || self.is_surveying()
+            || self.reporting().is_some()
     }
 
     /// Folders in use.
@@ -268,7 +325,7 @@ impl Workspace {
     }
 
     /// Cancels the running load, encode or generation, and what waits of them; exports that still decode; a folder being
-    /// imported; what the comparison still lacks; analyses.
+    /// imported; what the comparison still lacks; analyses; a collection, its map, its probes and a report; a painting.
     pub fn cancel(&mut self) {
         self.engine.cancel();
         self.engine.cancel_generation();
@@ -281,6 +338,11 @@ impl Workspace {
         self.cancel_exports();
         self.hold_comparison();
         self.cancel_analyses();
+        self.cancel_collecting();
+        self.cancel_mapping();
+        self.cancel_probing();
+        self.cancel_report();
+        self.discard_painting();
     }
 
     /// The model in use.
@@ -435,6 +497,17 @@ impl Workspace {
         work.decode.is_none() && work.shown.as_deref() == Some(&*subject.history.effective())
     }
 
+    /// How long the picture on show has not been that of the edit list; `None` while it is.
+    pub fn behind(&self, id: SubjectId) -> Option<Duration> {
+        self.work.get(&id)?.behind_since.map(|since| since.elapsed())
+    }
+
+    /// Whether pictures that were not active yet are encoded while nothing else is to do, the one after the active
+    /// picture first.
+    pub fn set_encodes_ahead(&mut self, encodes_ahead: bool) {
+        self.encodes_ahead = encodes_ahead;
+    }
+
     fn notice(&mut self, kind: NoticeKind, text: impl Into<String>) {
         self.notices.push(Notice {
             kind,
@@ -468,6 +541,9 @@ impl Workspace {
                     .values_mut()
                     .for_each(|work| work.is_encode_held |= work.cropping.take().is_some());
                 self.next_of_folder();
+                self.collecting_lost_a_job();
+                self.reporting_lost_a_job();
+                self.directing_lost_a_job();
                 self.notice(
                     NoticeKind::Error,
                     format!("A task on a file ended unexpectedly: {message}"),
@@ -479,9 +555,12 @@ impl Workspace {
     /// Starts whatever can start now.
     fn pump(&mut self) {
         self.pump_token_imports();
+        self.pump_ahead();
         self.pump_encoding();
         self.pump_exports();
         self.pump_comparison();
+        self.pump_brush();
+        self.pump_painting();
         self.pump_autosave();
     }
 }

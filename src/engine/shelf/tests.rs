@@ -1,6 +1,7 @@
 use super::*;
+use crate::engine::painting::PaintRun;
 use crate::engine::worker::tests::info;
-use crate::engine::{AnalyseJob, Analysed, Control, EngineError, ModelInfo};
+use crate::engine::{AnalyseJob, Analysed, Control, EngineError, ModelInfo, PaintStep, Work, WorkTurn};
 use crate::latent::{LatentState, Tokens};
 use crate::picture::Planar;
 use tempfile::TempDir;
@@ -19,6 +20,12 @@ impl Backend for Weights {
         Err(EngineError::NoModel)
     }
     fn analyse(&self, _: &AnalyseJob, _: &dyn Control) -> Result<Analysed, EngineError> {
+        Err(EngineError::NoModel)
+    }
+    fn work(&self, _: &mut dyn Work, _: &dyn Control) -> Result<WorkTurn, EngineError> {
+        Err(EngineError::NoModel)
+    }
+    fn paint(&self, _: &mut PaintRun, _: &dyn Control) -> Result<PaintStep, EngineError> {
         Err(EngineError::NoModel)
     }
 }

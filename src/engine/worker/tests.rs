@@ -3,9 +3,15 @@
 
 mod analysing;
 mod generating;
+mod painting;
+mod prefetching;
+mod working;
 
 use super::*;
-use crate::engine::{AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, SubjectId, Task, ViewId};
+use crate::engine::{
+    AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, PaintStep, SubjectId, Task, ViewId, Work,
+    WorkTurn,
+};
 use crate::latent::{Codebook, LatentSpace, LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};
 use crate::tokenizer::{ModelArgs, ModelClass};
@@ -21,6 +27,8 @@ enum Cue {
     Panic,
     /// Looks until it is cancelled.
     UntilCancelled,
+    /// Ends a turn of a work that wants another one.
+    Again,
 }
 
 /// What the test sees of the scripted model.
@@ -33,6 +41,9 @@ enum Seen {
     Decode(String, f32),
     /// Mark of the tokens.
     Analyse(AnalysisKind, f32),
+    Work,
+    /// Mark of the tokens.
+    Paint(f32),
     /// A step is through, not cancelled.
     Stepped,
 }
@@ -44,7 +55,7 @@ struct Script {
 }
 
 impl Script {
-    fn play(&self, call: Seen, control: &dyn Control) -> Result<(), EngineError> {
+    fn play(&self, call: Seen, control: &dyn Control) -> Result<WorkTurn, EngineError> {
         self.seen.send(call).unwrap();
         loop {
             let cue = self.cues.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -56,7 +67,8 @@ impl Script {
                     control.progress(fraction);
                     self.seen.send(Seen::Stepped).unwrap();
                 }
-                Ok(Cue::Finish) => return Ok(()),
+                Ok(Cue::Finish) => return Ok(WorkTurn::Done),
+                Ok(Cue::Again) => return Ok(WorkTurn::More),
                 Ok(Cue::Fail) => return Err(EngineError::Model("it is scripted to fail".to_owned())),
                 Ok(Cue::Panic) => panic!("scripted fault"),
                 Ok(Cue::UntilCancelled) => {
@@ -104,6 +116,13 @@ impl Backend for ScriptedModel {
         let call = Seen::Analyse(job.analysis.kind(), job.state.z.values[0]);
         self.script.play(call, control)?;
         Ok(Analysed::Spectra(Vec::new()))
+    }
+    fn work(&self, _: &mut dyn Work, control: &dyn Control) -> Result<WorkTurn, EngineError> {
+        self.script.play(Seen::Work, control)
+    }
+    fn paint(&self, run: &mut PaintRun, control: &dyn Control) -> Result<PaintStep, EngineError> {
+        self.script.play(Seen::Paint(run.mark()), control)?;
+        Ok(run.made_up())
     }
 }
 

@@ -6,34 +6,65 @@ use half::{bf16, f16};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes read at once; a multiple of every element size.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: u64 = 1 << 20;
 
 /// Told bytes read and bytes in all; returns false to cancel.
-pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64, u64) -> bool;
+pub(crate) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) -> bool + Send);
 
-/// A pass over the wanted tensors of a checkpoint: counts bytes and hashes keys, shapes and stored values.
+/// A pass over the wanted tensors of a checkpoint: counts bytes and hashes keys, shapes and stored values. Several threads
+/// may read at once.
 pub(crate) struct Reading<'a> {
+    ledger: Mutex<Ledger<'a>>,
+    total_bytes: u64,
+}
+
+struct Ledger<'a> {
     progress: Progress<'a>,
     /// A digest for each key, so that the order of reading does not matter.
     digests: BTreeMap<String, [u8; 32]>,
     read_bytes: u64,
-    total_bytes: u64,
-    piece: Vec<u8>,
+    is_stopped: bool,
 }
 
 impl<'a> Reading<'a> {
     /// `total_bytes`: what all tensors of this pass take in the file.
     pub(crate) fn new(total_bytes: u64, progress: Progress<'a>) -> Self {
-        Self {
+        let ledger = Ledger {
             progress,
             digests: BTreeMap::new(),
             read_bytes: 0,
+            is_stopped: false,
+        };
+        Self {
+            ledger: Mutex::new(ledger),
             total_bytes,
-            piece: Vec::new(),
         }
+    }
+
+    /// A thread that panicked with the ledger left it whole.
+    fn ledger(&self) -> MutexGuard<'_, Ledger<'a>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the pass: every read from here on is [`TokenizerError::Cancelled`].
+    pub(crate) fn stop(&self) {
+        self.ledger().is_stopped = true;
+    }
+
+    fn count(&self, bytes: u64) -> Result<(), TokenizerError> {
+        let mut ledger = self.ledger();
+        ledger.read_bytes += bytes;
+        let read_bytes = ledger.read_bytes;
+        ledger.is_stopped = ledger.is_stopped || !(ledger.progress)(read_bytes, self.total_bytes);
+        if ledger.is_stopped {
+            return Err(TokenizerError::Cancelled);
+        }
+        Ok(())
     }
 
     /// Reads one tensor as row-major f32.
@@ -41,47 +72,31 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// A failing read, a value that is not finite, or [`TokenizerError::Cancelled`].
     pub(crate) fn tensor(
-        &mut self,
-        checkpoint: &mut Checkpoint,
+        &self,
+        checkpoint: &Checkpoint,
         key: &str,
         entry: &Entry,
     ) -> Result<Vec<f32>, TokenizerError> {
-        let mut hash = Sha256::new();
-        for dim in &entry.shape {
-            hash.update((*dim as u64).to_le_bytes());
-        }
-        let Some(Shard { path, file }) = checkpoint.shards.get_mut(entry.shard) else {
+        let Some(shard) = checkpoint.shards.get(entry.shard) else {
             return Err(TokenizerError::Input(format!(
                 "`{key}` is in no file of this checkpoint"
             )));
         };
-        let mut values = Vec::new();
-        values
-            .try_reserve_exact(entry.span)
-            .map_err(|_| TokenizerError::checkpoint(path, format!("`{key}` does not fit into memory")))?;
-        let read_error = |source| TokenizerError::read(path, source);
-        file.seek(SeekFrom::Start(entry.offset)).map_err(read_error)?;
-        let mut left = entry.stored_bytes();
-        while left > 0 {
-            let length = left.min(PIECE_BYTES as u64);
-            self.piece.resize(length as usize, 0);
-            file.read_exact(&mut self.piece).map_err(read_error)?;
-            hash.update(&self.piece);
-            convert(entry.stored_type, &self.piece, &mut values);
-            left -= length;
-            self.read_bytes += length;
-            if !(self.progress)(self.read_bytes, self.total_bytes) {
-                return Err(TokenizerError::Cancelled);
-            }
+        let mut hash = Sha256::new();
+        for dim in &entry.shape {
+            hash.update((*dim as u64).to_le_bytes());
         }
-        self.digests.insert(key.to_owned(), hash.finalize().into());
+        let values = self.span(shard, key, entry, &mut hash)?;
+        self.ledger()
+            .digests
+            .insert(key.to_owned(), hash.finalize().into());
         let values = match &entry.strides {
             Some(strides) => gather(&values, &entry.shape, strides),
             None => values,
         };
         match values.iter().position(|value| !value.is_finite()) {
             Some(index) => Err(TokenizerError::NotFinite {
-                path: path.clone(),
+                path: shard.path.clone(),
                 key: key.to_owned(),
                 index,
             }),
@@ -89,10 +104,38 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// The elements of `entry` as they lie in the file.
+    fn span(
+        &self,
+        Shard { path, file }: &Shard,
+        key: &str,
+        entry: &Entry,
+        hash: &mut Sha256,
+    ) -> Result<Vec<f32>, TokenizerError> {
+        let mut values = Vec::new();
+        values
+            .try_reserve_exact(entry.span)
+            .map_err(|_| TokenizerError::checkpoint(path, format!("`{key}` does not fit into memory")))?;
+        let stored_bytes = entry.stored_bytes();
+        let mut piece = vec![0; stored_bytes.min(PIECE_BYTES) as usize];
+        let mut done = 0;
+        while done < stored_bytes {
+            piece.truncate((stored_bytes - done).min(PIECE_BYTES) as usize);
+            read_at(file, &mut piece, entry.offset + done)
+                .map_err(|source| TokenizerError::read(path, source))?;
+            hash.update(&piece);
+            convert(entry.stored_type, &piece, &mut values);
+            done += piece.len() as u64;
+            self.count(piece.len() as u64)?;
+        }
+        Ok(values)
+    }
+
     /// First 16 hex digits of the SHA-256 over what was read.
     pub(crate) fn finish(self) -> String {
+        let ledger = self.ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut hash = Sha256::new();
-        for (key, digest) in &self.digests {
+        for (key, digest) in &ledger.digests {
             hash.update(key.as_bytes());
             hash.update([0]);
             hash.update(digest);
@@ -106,6 +149,28 @@ impl<'a> Reading<'a> {
                 text
             })
     }
+}
+
+/// Fills `bytes` from `offset`, wherever other threads read.
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                bytes = bytes.get_mut(count..).unwrap_or_default();
+                offset += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn convert(stored_type: StoredType, bytes: &[u8], values: &mut Vec<f32>) {

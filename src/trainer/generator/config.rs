@@ -111,9 +111,9 @@ impl Default for GeneratorTrainConfig {
             tokenizer: String::new(),
             labels: None,
             generator: GeneratorConfig {
-                width: 256,
+                width: 192,
                 depth: 6,
-                heads: 4,
+                heads: 3,
                 mlp_ratio: 4.0,
                 qk_norm: false,
                 path: FlowPath::Linear,
@@ -126,20 +126,20 @@ impl Default for GeneratorTrainConfig {
                 class_evenness: 0.5,
             },
             data: PictureConfig {
-                plain_ground_share: 0.9,
+                plain_ground_share: 1.0,
                 smallest_crop: 0.8,
-                cutout_size: [0.75, 1.0],
-                cutout_turn_degrees: 8.0,
+                cutout_size: [0.9, 1.0],
+                cutout_turn_degrees: 0.0,
                 held_out_share: 0.1,
             },
             optimiser: OptimiserConfig {
                 batch: 64,
                 parts: 4,
-                learning_rate: 5e-4,
+                learning_rate: 1e-3,
                 warmup_steps: 500,
-                final_share: 0.1,
+                final_share: 0.05,
                 weight_decay: 0.0,
-                ema: 0.9995,
+                ema: 0.999,
                 ..OptimiserConfig::default()
             },
             sheet: SheetConfig {

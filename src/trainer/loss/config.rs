@@ -46,6 +46,8 @@ pub struct LossConfig {
     pub mse: Scheduled,
     /// Mean absolute difference of the differences between neighbouring pixels.
     pub gradient_l1: Scheduled,
+    /// The same between patches alone.
+    pub seam_l1: Scheduled,
     /// Mean entropy of a token's codewords less the entropy of their mean (the paper's section 3.2); of SoftVQ and VQ.
     pub entropy: Scheduled,
     /// Divergence of the tokens from the standard normal distribution, nats a picture; of KL.
@@ -241,6 +243,7 @@ impl Default for LossConfig {
             l1: Scheduled::always(0.5),
             mse: Scheduled::always(1.0),
             gradient_l1: Scheduled::always(0.3),
+            seam_l1: Scheduled::always(0.0),
             entropy: Scheduled::always(0.01),
             kl: Scheduled::always(1e-6),
             codebook: Scheduled::always(1.0),
@@ -259,6 +262,7 @@ impl LossConfig {
             l1: self.l1.at(step),
             mse: self.mse.at(step),
             gradient_l1: self.gradient_l1.at(step),
+            seam_l1: self.seam_l1.at(step),
             entropy: self.entropy.at(step),
             kl: self.kl.at(step),
             codebook: self.codebook.at(step),
@@ -275,6 +279,7 @@ impl LossConfig {
             ("l1.weight", self.l1.weight),
             ("mse.weight", self.mse.weight),
             ("gradient_l1.weight", self.gradient_l1.weight),
+            ("seam_l1.weight", self.seam_l1.weight),
             ("entropy.weight", self.entropy.weight),
             ("kl.weight", self.kl.weight),
             ("codebook.weight", self.codebook.weight),

@@ -7,6 +7,7 @@ mod config;
 mod entropy;
 mod perceptual;
 mod reconstruction;
+mod seam;
 
 pub use adversarial::{AdversarialForm, LecamAverages};
 pub use alignment::{Alignment, Projection};
@@ -17,6 +18,7 @@ pub use config::{
 pub use entropy::{HARD_LOG_FLOOR, SOFT_LOG_FLOOR, entropy_term};
 pub use perceptual::Perceptual;
 pub use reconstruction::reconstruction_terms;
+pub use seam::seam_term;
 
 use super::networks::{Discriminator, Norms};
 use crate::tokenizer::{Encoding, NoHook, Posterior, Tokenizer, TokenizerError};
@@ -34,6 +36,8 @@ pub struct Terms {
     pub mse: f64,
     /// Mean absolute difference of neighbouring pixels' differences.
     pub gradient_l1: f64,
+    /// See [`seam_term`].
+    pub seam_l1: f64,
     /// See [`entropy_term`].
     pub entropy: f64,
     /// Divergence of a KL model's tokens from the standard normal distribution, nats a picture.
@@ -65,6 +69,8 @@ pub struct LossWeights {
     pub mse: f64,
     /// Of the neighbouring pixels' differences.
     pub gradient_l1: f64,
+    /// Of the steps between patches.
+    pub seam_l1: f64,
     /// Of the entropy term.
     pub entropy: f64,
     /// Of a KL model's divergence.
@@ -155,6 +161,10 @@ pub fn loss(
         gradient_l1: distance(2),
         ..Terms::default()
     };
+    if weights.seam_l1 != 0.0 {
+        let term = seam_term(&found, x, tokenizer.args().dec_patch_size)?;
+        terms.seam_l1 = sum.add(&term, weights.seam_l1)?;
+    }
     add_token_terms(tokenizer, &encoding, weights, &mut sum, &mut terms)?;
     if let (Some(perceptual), true) = (aids.perceptual, weights.perceptual != 0.0) {
         let distance = perceptual.distances(&found, x)?.mean_all()?;
@@ -216,12 +226,13 @@ impl Terms {
         }
     }
 
-    fn all_mut(&mut self) -> [&mut f64; 14] {
+    fn all_mut(&mut self) -> [&mut f64; 15] {
         [
             &mut self.loss,
             &mut self.l1,
             &mut self.mse,
             &mut self.gradient_l1,
+            &mut self.seam_l1,
             &mut self.entropy,
             &mut self.kl_nats,
             &mut self.codebook,
@@ -237,11 +248,12 @@ impl Terms {
 
     /// Every term under its name in the log, the weighted sum first.
     pub fn named(&self) -> Vec<(&'static str, f64)> {
-        const NAMES: [&str; 14] = [
+        const NAMES: [&str; 15] = [
             "loss",
             "l1",
             "mse",
             "gradient_l1",
+            "seam_l1",
             "entropy",
             "kl_nats",
             "codebook",
@@ -256,7 +268,7 @@ impl Terms {
         NAMES.into_iter().zip(self.all()).collect()
     }
 
-    fn all(mut self) -> [f64; 14] {
+    fn all(mut self) -> [f64; 15] {
         self.all_mut().map(|value| *value)
     }
 }

@@ -33,17 +33,17 @@ impl NetworkWeights {
         } else {
             path.to_owned()
         };
-        let mut checkpoint = Checkpoint::open(&path)?;
+        let checkpoint = Checkpoint::open(&path)?;
         let entries = checkpoint.entries().clone();
         let mut progress = |_, _| true;
-        let mut reading = Reading::new(0, &mut progress);
+        let reading = Reading::new(0, &mut progress);
         let mut tensors = BTreeMap::new();
         for (key, entry) in entries {
             // Counters have no place in a network.
             if entry.stored_type.size() == 0 {
                 continue;
             }
-            let values = reading.tensor(&mut checkpoint, &key, &entry)?;
+            let values = reading.tensor(&checkpoint, &key, &entry)?;
             let shape = entry.shape;
             tensors.insert(key, Stored { shape, values });
         }

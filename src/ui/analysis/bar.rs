@@ -7,52 +7,76 @@ use crate::ui::commands::{Command, Situation};
 use crate::ui::glossary;
 use crate::ui::menu::command_button;
 use crate::ui::theme;
-use egui::{ComboBox, ProgressBar, Ui};
+use egui::{ComboBox, DragValue, ProgressBar, Ui};
 
 /// What can take a token's place, with its name.
 const PLACES: [(Ablation, &str); 3] = [
     (Ablation::Mean, "the data-set mean"),
     (Ablation::Zero, "zero"),
-    (Ablation::Noise { sigma: 1.0, seed: 0 }, "noise of 1 σ"),
+    (Ablation::Noise { sigma: 1.0, seed: 0 }, "noise"),
 ];
 
-/// Draws the row.
-pub(super) fn bar_ui(
-    ui: &mut Ui,
-    workspace: &mut Workspace,
-    section: Section,
-    ablation: &mut Ablation,
-    now: &Situation,
-    commands: &mut Vec<Command>,
-) {
-    ui.horizontal_wrapped(|ui| {
-        command_button(ui, section.command(), now, commands);
-        if section != Section::Sweep {
-            place_ui(ui, ablation);
-        }
-        if !progress_ui(ui, workspace, section) && is_stale(workspace, section) {
-            ui.colored_label(
-                ui.visuals().warn_fg_color,
-                "Stale: the tokens were edited since. Measure again.",
-            );
-        }
-    });
+/// The row of a section that is measured of the active picture.
+pub(super) struct Bar {
+    pub(super) section: Section,
+    /// The command that measures it.
+    pub(super) measure: Command,
+}
+
+impl Bar {
+    pub(super) fn ui(
+        &self,
+        ui: &mut Ui,
+        workspace: &mut Workspace,
+        ablation: &mut Ablation,
+        now: &Situation,
+        commands: &mut Vec<Command>,
+    ) {
+        let section = self.section;
+        ui.horizontal_wrapped(|ui| {
+            command_button(ui, self.measure, now, commands);
+            command_button(ui, Command::ExportFindings, now, commands);
+            if section != Section::Sweep {
+                place_ui(ui, ablation);
+            }
+            if !progress_ui(ui, workspace, section) && is_stale(workspace, section) {
+                ui.colored_label(
+                    ui.visuals().warn_fg_color,
+                    "Stale: the tokens were edited since. Measure again.",
+                );
+            }
+        });
+    }
 }
 
 fn place_ui(ui: &mut Ui, ablation: &mut Ablation) {
     glossary::named_term_label(ui, "in a token's place", terms::IN_ITS_PLACE);
-    let chosen = PLACES.iter().find(|(place, _)| place == ablation);
+    let is_same = |place: &Ablation| std::mem::discriminant(place) == std::mem::discriminant(ablation);
+    let chosen = PLACES.iter().find(|(place, _)| is_same(place)).copied();
     ComboBox::from_id_salt("in a token's place")
         .selected_text(chosen.map_or("", |(_, name)| name))
         .icon(theme::combo_caret)
         .width(128.0)
         .show_ui(ui, |ui| {
             for (place, name) in PLACES {
-                ui.selectable_value(ablation, place, name);
+                let is_chosen = chosen.is_some_and(|(_, chosen)| chosen == name);
+                if ui.selectable_label(is_chosen, name).clicked() && !is_chosen {
+                    *ablation = place;
+                }
             }
         })
         .response
         .accessible_name("in a token's place");
+    if let Ablation::Noise { sigma, .. } = ablation {
+        let size = DragValue::new(sigma)
+            .range(0.05..=8.0)
+            .speed(0.02)
+            .max_decimals(2)
+            .suffix(" σ");
+        ui.add(size)
+            .on_hover_text("Deviation of the noise, in units of the latent's.")
+            .accessible_name("deviation of the noise");
+    }
 }
 
 /// How far the measurement is, with its cancel; false where none is under way.

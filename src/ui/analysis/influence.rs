@@ -3,12 +3,12 @@
 use super::cell::{Cell, filling_side};
 use super::textures::Textures;
 use super::{Section, empty_ui, terms};
-use crate::analysis::HeatMaps;
+use crate::analysis::{ChannelChanges, HeatMaps, InfluenceMaps, STEPS};
 use crate::document::Workspace;
 use crate::engine::{Analysed, AnalysisKind, InfluenceFound};
 use crate::ui::selection::Selection;
 use crate::ui::{fact, glossary, theme};
-use egui::{ColorImage, TextureOptions, Ui};
+use egui::{Color32, ColorImage, TextureOptions, Ui};
 use std::sync::Arc;
 
 /// Least side of a map, in points.
@@ -31,13 +31,27 @@ impl Measure {
             Self::Gradient => &found.by_gradient,
         }
     }
+
+    /// The maps and their signed changes.
+    fn signed(self, found: &InfluenceFound) -> (&InfluenceMaps, &ChannelChanges) {
+        let ([by_ablation, by_gradient], [of_ablation, of_gradient]) = (&found.maps, &found.channels);
+        match self {
+            Self::Ablation => (by_ablation, of_ablation),
+            Self::Gradient => (by_gradient, of_gradient),
+        }
+    }
 }
+
+/// Channels that can be looked at alone, with their sign.
+const CHANNELS: [&str; 3] = ["red", "green", "blue"];
 
 /// What the section remembers between frames.
 #[derive(Default)]
 pub(super) struct Influence {
     measure: Measure,
     is_in_order: bool,
+    /// The channel on show; `None` for the mean of absolute changes of all.
+    channel: Option<usize>,
     textures: Textures,
     /// The token these maps reported as hovered.
     reported: Option<usize>,
@@ -69,6 +83,7 @@ impl Influence {
         };
         self.choices_ui(ui, found);
         let maps = self.measure.of(found);
+        let (signed, changes) = self.measure.signed(found);
         let mut tokens: Vec<usize> = maps.ranking.iter().map(|figures| figures.token).collect();
         if self.is_in_order {
             tokens.sort_unstable();
@@ -82,18 +97,41 @@ impl Influence {
                 let Some((heat, figures)) = maps.heats.get(token).zip(maps.figures(token)) else {
                     continue;
                 };
-                let key = 2 * token + usize::from(self.measure == Measure::Gradient);
-                let texture =
-                    self.textures
-                        .get(ui.ctx(), &finding.found, key, TextureOptions::LINEAR, || {
-                            heat_image(heat, maps.width)
-                        });
-                let change = figures.mean_change;
+                let kind = 2 * self.channel.map_or(0, |channel| channel + 1)
+                    + usize::from(self.measure == Measure::Gradient);
+                let key = 8 * token + kind;
+                let alone = self.channel.and_then(|channel| {
+                    let mean = changes.means.get(token)?.get(channel)?;
+                    Some((signed.channel(token, channel)?, *mean, *CHANNELS.get(channel)?))
+                });
+                let texture = self.textures.get(
+                    ui.ctx(),
+                    &finding.found,
+                    key,
+                    TextureOptions::LINEAR,
+                    || match alone {
+                        Some((values, ..)) => signed_image(values, maps.width, changes.largest),
+                        None => heat_image(heat, maps.width),
+                    },
+                );
+                let (value, label) = match alone {
+                    Some((_, mean, name)) => {
+                        let value = format!("{mean:+.2}");
+                        (
+                            value.clone(),
+                            format!("influence of token {token} on {name}: {value}"),
+                        )
+                    }
+                    None => {
+                        let value = format!("{:.2}", figures.mean_change);
+                        (value.clone(), format!("influence of token {token}: {value}"))
+                    }
+                };
                 let cell = Cell {
                     texture,
-                    label: &format!("influence of token {token}: {change:.2}"),
+                    label: &label,
                     name: &token.to_string(),
-                    value: &format!("{change:.2}"),
+                    value: &value,
                     is_selected: selection.contains(token),
                     is_hovered: selection.hovered == Some(token),
                     is_stop: token == cursor,
@@ -128,8 +166,25 @@ impl Influence {
             ui.selectable_value(&mut self.is_in_order, false, "Ranked");
             ui.selectable_value(&mut self.is_in_order, true, "In order");
             ui.separator();
-            let largest = self.measure.of(found).largest_change;
-            theme::legend_ui(ui, "change of a pixel", 0, format!("{largest:.0} steps"));
+            ui.selectable_value(&mut self.channel, None, "All channels")
+                .on_hover_text("The mean of the absolute changes of red, green and blue.");
+            for (channel, name) in CHANNELS.into_iter().enumerate() {
+                ui.selectable_value(&mut self.channel, Some(channel), capital(name))
+                    .on_hover_text(format!(
+                        "What the token adds to {name}, with its sign: the picture with the token minus that without."
+                    ));
+            }
+        });
+        ui.horizontal_wrapped(|ui| {
+            if self.channel.is_some() {
+                let largest = self.measure.signed(found).1.largest;
+                let ends = [format!("−{largest:.0}"), format!("+{largest:.0} steps")];
+                let [low, high] = ends;
+                theme::legend_signed_ui(ui, "change of the channel", low, high);
+            } else {
+                let largest = self.measure.of(found).largest_change;
+                theme::legend_ui(ui, "change of a pixel", 0, format!("{largest:.0} steps"));
+            }
             let rank = found
                 .agreement
                 .rank_correlation
@@ -137,9 +192,11 @@ impl Influence {
             let said = format!("cosine {:.2}, rank {rank}", found.agreement.cosine);
             glossary::explain(fact::ui(ui, None, "agreement", &said), terms::AGREEMENT);
         });
-        ui.label(theme::muted(
-            "Under each map its token and the mean change of the picture, in steps of 8-bit values.",
-        ));
+        ui.label(theme::muted(if self.channel.is_some() {
+            "Under each map its token and the mean of what it adds to the channel, in steps of 8-bit values."
+        } else {
+            "Under each map its token and the mean change of the picture, in steps of 8-bit values."
+        }));
     }
 
     /// What is known of a token's influence, in a few facts.
@@ -165,20 +222,46 @@ impl Influence {
             let spread = format!("{:.2}", figures.spread);
             fact::ui(ui, None, "spread", &spread)
                 .on_hover_text("1 acts evenly on the whole picture, near 0 on a spot.");
+            let (_, changes) = self.measure.signed(found);
+            if let Some([red, green, blue]) = changes.means.get(token) {
+                let added = format!("{red:+.1} {green:+.1} {blue:+.1}");
+                fact::ui(ui, None, "adds", &added).on_hover_text(
+                    "What it adds to red, green and blue on the mean, in steps of 8-bit values.",
+                );
+            }
             let cosine = format!("{:.2}", agreement.cosine);
             glossary::explain(fact::ui(ui, None, "agreement", &cosine), terms::AGREEMENT);
         });
     }
 }
 
+fn capital(name: &str) -> String {
+    let mut letters = name.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// A map in false colour, thinned to the size it is shown at.
 fn heat_image(heat: &[f32], width: usize) -> ColorImage {
+    thinned(heat, width, theme::magnitude)
+}
+
+/// Signed values of the network in false colour; `largest`, in steps of 8-bit values, has the last colours.
+fn signed_image(values: &[f32], width: usize, largest: f64) -> ColorImage {
+    let share = STEPS / largest.max(f64::MIN_POSITIVE);
+    thinned(values, width, |value| {
+        theme::signed((share * f64::from(value)) as f32)
+    })
+}
+
+fn thinned(values: &[f32], width: usize, colour: impl Fn(f32) -> Color32) -> ColorImage {
     let width = width.max(1);
-    let height = heat.len() / width;
+    let height = values.len() / width;
     let step = width.max(height).div_ceil(MOST_TEXELS).max(1);
-    let rows = heat.chunks_exact(width).step_by(step);
+    let rows = values.chunks_exact(width).step_by(step);
     let pixels: Vec<_> = rows
-        .flat_map(|row| row.iter().step_by(step).map(|value| theme::magnitude(*value)))
+        .flat_map(|row| row.iter().step_by(step).map(|value| colour(*value)))
         .collect();
     ColorImage::new([width.div_ceil(step), height.div_ceil(step)], pixels)
 }
@@ -186,6 +269,14 @@ fn heat_image(heat: &[f32], width: usize) -> ColorImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signed_maps_are_neutral_where_nothing_changes() {
+        let image = signed_image(&[0.0, 0.2, -0.2, 0.1], 2, 0.2 * STEPS);
+        let expected = [0.0, 1.0, -1.0, 0.5].map(theme::signed);
+        assert_eq!(image.pixels, expected);
+        assert_eq!(signed_image(&[0.0], 1, 0.0).pixels, [theme::signed(0.0)]);
+    }
 
     #[test]
     fn maps_become_images_that_fit() {

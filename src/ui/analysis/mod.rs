@@ -1,24 +1,42 @@
-//! What the tokens of the active picture do: to its pixels, together, and from soft to hard.
+//! What the tokens of the active picture do: to its pixels, together, and from soft to hard; and which do what pixels
+//! want.
 
 mod bar;
+mod brush;
 mod cell;
+mod codewords;
+mod collected;
+mod collection;
+mod directions;
 mod influence;
+mod map;
 mod matrix;
+mod paint;
+mod pixels;
 mod plots;
+mod probes;
 mod structure;
 mod sweep;
 mod terms;
 mod textures;
 
 use super::commands::{Command, Situation};
+use super::hand::Hand;
 use super::selection::Selection;
 use super::shown_tokens::why_no_tokens;
 use super::theme;
 use super::viewer::{Layer, Viewer};
-use crate::document::Workspace;
+use crate::document::{FindingsPart, Workspace};
 use crate::engine::{Ablation, AnalysisKind};
-use egui::{CentralPanel, Panel, ScrollArea, Ui};
+use brush::{BrushPad, SIZE_STEP};
+use codewords::Codewords;
+use directions::Directions;
+use egui::{CentralPanel, Key, Modifiers, Panel, ScrollArea, Ui};
 use influence::Influence;
+use map::MapSection;
+use paint::PaintForm;
+use pixels::Pixels;
+use probes::Probes;
 use std::sync::Arc;
 use structure::Structure;
 use sweep::Sweep;
@@ -29,20 +47,48 @@ pub(super) enum Section {
     /// What each token does to the picture.
     #[default]
     Influence,
+    /// Which tokens do what is under the brush.
+    Pixels,
+    /// Tokens for what is wanted under the brush.
+    Paint,
     /// How the picture is made up of its tokens.
     Structure,
     /// Mixtures from soft to hard.
     Sweep,
+    /// What codewords are used for over a collection.
+    Codewords,
+    /// Directions among the pictures of a collection.
+    Directions,
+    /// A collection's tokens in the plane.
+    Map,
+    /// What can be read off a collection's tokens.
+    Probes,
 }
 
 impl Section {
-    const ALL: [Self; 3] = [Self::Influence, Self::Structure, Self::Sweep];
+    const ALL: [Self; 9] = [
+        Self::Influence,
+        Self::Pixels,
+        Self::Paint,
+        Self::Structure,
+        Self::Sweep,
+        Self::Codewords,
+        Self::Directions,
+        Self::Map,
+        Self::Probes,
+    ];
 
     fn title(self) -> &'static str {
         match self {
             Self::Influence => "Token to pixels",
+            Self::Pixels => "Pixels to tokens",
+            Self::Paint => "Paint",
             Self::Structure => "Structure",
             Self::Sweep => "Soft to hard",
+            Self::Codewords => "Codewords",
+            Self::Directions => "Directions",
+            Self::Map => "Map",
+            Self::Probes => "Probe",
         }
     }
 
@@ -53,33 +99,77 @@ impl Section {
                 "Each map shows where and how much the picture changes when one token is left out, all on one scale. \
                  Point at a map to lay it over the picture, click it to select its token."
             }
+            Self::Pixels => {
+                "Draw over a part of the picture to see which tokens move its pixels: by the gradient at once, and by ablation \
+                 once influence is measured. Point at a bar to see all that its token does, click it to select the token."
+            }
+            Self::Paint => {
+                "Draw over a part of the picture, say what it is to look like, and tokens are searched that make it so while \
+                 the rest stays. What is found is one edit, which can be undone and exported as any other."
+            }
             Self::Structure => {
                 "How the picture is made up of its tokens: how few are enough, which act together, and how sensitive the \
                  picture is to each. Click a pair to select both tokens; plots mark the selected ones."
             }
             Self::Sweep => {
                 "The picture with all mixtures at one temperature tau, from soft to one codeword each. Point at a picture to \
-                 see its tau on the selected tokens alone, click it to set it, as an edit that can be undone."
+                 see its tau on the selected tokens, or on all where none is; click it, or move tau by hand, to set it."
+            }
+            Self::Codewords => {
+                "Which codewords the tokens of many pictures are mixed from, which pictures use one most, and which go with it. \
+                 Choose a codeword by number, by rank or from the selected token, and point to see what it does alone."
+            }
+            Self::Directions => {
+                "Ways through the latent space along which pictures change together: between two groups of pictures, or those \
+                 along which most of them differ. Saved ones are sliders for every picture, and recipes find them by name."
+            }
+            Self::Map => {
+                "Every token of many pictures is a point: tokens with like values lie together, before the quantiser and after \
+                 it. Colours show what they share: a label, their place in the sequence, how mixed they are, their picture."
+            }
+            Self::Probes => {
+                "How well a straight line through the tokens' values tells what is known of pictures it has not seen: the label \
+                 of a folder or the columns of a table. Bright cells name the tokens that carry a label alone; click one to \
+                 select its token."
             }
         }
     }
 
-    /// The command that measures it.
-    fn command(self) -> Command {
+    /// The command that measures it; none of what is of a collection.
+    fn command(self) -> Option<Command> {
         match self {
-            Self::Influence => Command::MeasureInfluence,
-            Self::Structure => Command::MeasureStructure,
-            Self::Sweep => Command::SweepSharpness,
+            Self::Influence => Some(Command::MeasureInfluence),
+            Self::Pixels => Some(Command::RankUnderBrush),
+            Self::Paint => Some(Command::PaintRegion),
+            Self::Structure => Some(Command::MeasureStructure),
+            Self::Sweep => Some(Command::SweepSharpness),
+            Self::Codewords | Self::Directions | Self::Map | Self::Probes => None,
+        }
+    }
+
+    /// What is written of it.
+    fn part(self) -> Option<FindingsPart> {
+        match self {
+            Self::Influence => Some(FindingsPart::Influence),
+            Self::Pixels => Some(FindingsPart::Pixels),
+            Self::Paint => None,
+            Self::Structure => Some(FindingsPart::Structure),
+            Self::Sweep => Some(FindingsPart::Sweep),
+            Self::Codewords => Some(FindingsPart::Codewords),
+            Self::Directions => Some(FindingsPart::Directions),
+            Self::Map => Some(FindingsPart::Map),
+            Self::Probes => Some(FindingsPart::Probes),
         }
     }
 
     /// What is measured for it.
     fn kinds(self) -> &'static [AnalysisKind] {
-        match self {
-            Self::Influence => &[AnalysisKind::Influence],
-            Self::Structure => &[AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra],
-            Self::Sweep => &[AnalysisKind::Sweep],
-        }
+        self.part().map_or(&[], FindingsPart::kinds)
+    }
+
+    /// Whether a hand draws over its picture.
+    fn has_brush(self) -> bool {
+        matches!(self, Self::Pixels | Self::Paint)
     }
 }
 
@@ -88,9 +178,17 @@ pub(super) struct AnalysisView {
     pub(super) viewer: Viewer,
     section: Section,
     ablation: Ablation,
+    brush: BrushPad,
     influence: Influence,
+    pixels: Pixels,
+    paint: PaintForm,
     structure: Structure,
     sweep: Sweep,
+    codewords: Codewords,
+    directions: Directions,
+    map: MapSection,
+    probes: Probes,
+    hand: Hand,
 }
 
 impl AnalysisView {
@@ -101,18 +199,60 @@ impl AnalysisView {
             viewer,
             section: Section::default(),
             ablation: Ablation::Mean,
+            brush: BrushPad::default(),
             influence: Influence::default(),
+            pixels: Pixels::default(),
+            paint: PaintForm::default(),
             structure: Structure::default(),
             sweep: Sweep::default(),
+            codewords: Codewords::default(),
+            directions: Directions::default(),
+            map: MapSection::default(),
+            probes: Probes::default(),
+            hand: Hand::default(),
         }
     }
 
     /// Shows `section` and measures what it shows.
     pub(super) fn measure(&mut self, workspace: &mut Workspace, section: Section) {
         self.section = section;
+        if section == Section::Pixels && self.brush.drawn().is_none() {
+            // What is on show now says what to do.
+            return;
+        }
         for kind in section.kinds() {
             workspace.analyse(*kind, self.ablation);
         }
+    }
+
+    /// Shows what a codeword is used for.
+    pub(super) fn look_up(&mut self, segment: usize, codeword: usize) {
+        self.section = Section::Codewords;
+        self.codewords.look_up(segment, codeword);
+    }
+
+    /// Shows a section that is of a collection while it is none already.
+    pub(super) fn show_collection(&mut self) {
+        if self.section.command().is_some() {
+            self.section = Section::Codewords;
+        }
+    }
+
+    /// Lays the collection's tokens out by t-SNE, and shows them.
+    pub(super) fn map(&mut self, workspace: &mut Workspace) {
+        self.section = Section::Map;
+        self.map.lay_out(workspace);
+    }
+
+    /// Probes the collection's tokens, and shows what is found.
+    pub(super) fn probe(&mut self, workspace: &mut Workspace) {
+        self.section = Section::Probes;
+        workspace.probe_tokens(0);
+    }
+
+    /// What the section on show writes.
+    pub(super) fn part(&self) -> Option<FindingsPart> {
+        self.section.part()
     }
 
     /// The influence of the token under the pointer, to be laid over the picture.
@@ -120,9 +260,43 @@ impl AnalysisView {
         self.influence.map(workspace, selection.hovered?)
     }
 
+    /// Starts a painting of what is drawn and chosen, with the part of the view on show where that is done.
+    pub(super) fn start_painting(&mut self, workspace: &mut Workspace, selection: &Selection) {
+        self.section = Section::Paint;
+        if let Some(mask) = self.brush.drawn() {
+            let order = self.paint.order(Arc::clone(mask), workspace, selection);
+            workspace.paint(&order);
+        }
+    }
+
+    /// Carries out a command of the brush.
+    pub(super) fn change_brush(&mut self, command: Command) {
+        match command {
+            Command::UndoStroke => self.brush.undo_stroke(),
+            Command::InvertMask => self.brush.invert(),
+            Command::ClearMask => self.brush.clear(),
+            Command::EnlargeBrush => self.brush.resize(SIZE_STEP),
+            Command::ReduceBrush => self.brush.resize(1.0 / SIZE_STEP),
+            _ => {}
+        }
+    }
+
+    /// Whether the part of the view on show has a brush; whether pixels are drawn; whether a stroke can be taken back.
+    pub(super) fn brush_facts(&self) -> [bool; 3] {
+        let has_brush = self.section.has_brush();
+        [
+            has_brush,
+            self.brush.drawn().is_some(),
+            has_brush && self.brush.has_strokes(),
+        ]
+    }
+
     /// Call at the end of every frame, on show or not: what nothing points at any more is taken back.
-    pub(super) fn end(&mut self, workspace: &mut Workspace) {
+    pub(super) fn end(&mut self, workspace: &mut Workspace, is_on_show: bool) {
         self.sweep.end(workspace);
+        self.codewords.end(workspace);
+        let is_ranking = is_on_show && self.section == Section::Pixels;
+        workspace.set_brush(self.brush.drawn().cloned(), is_ranking);
     }
 
     /// Draws the view beside the library; commands that were asked for are added to `commands`.
@@ -134,27 +308,61 @@ impl AnalysisView {
         now: &Situation,
         commands: &mut Vec<Command>,
     ) {
+        self.hand.begin(ui, workspace);
+        let is_escape = |ui: &Ui| ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
+        if workspace.is_painting() && !egui::Popup::is_any_open(ui.ctx()) && is_escape(ui) {
+            commands.push(Command::DiscardPainting);
+        }
         Panel::right("analysed picture")
             .default_size(352.0)
             .size_range(240.0..=640.0)
             .show(ui, |ui| self.picture_ui(ui, workspace, selection));
         CentralPanel::default().show(ui, |ui| {
             self.head_ui(ui);
-            if now.token_count == 0 {
-                ui.label(theme::muted(why_no_tokens(workspace)));
+            match self.section.command() {
+                None => collection::bar_ui(ui, workspace, now, commands),
+                Some(_) if now.token_count == 0 => {
+                    ui.label(theme::muted(why_no_tokens(workspace)));
+                    return;
+                }
+                Some(_) if self.section == Section::Paint => {}
+                Some(measure) => {
+                    let row = bar::Bar {
+                        section: self.section,
+                        measure,
+                    };
+                    row.ui(ui, workspace, &mut self.ablation, now, commands);
+                }
+            }
+            if self.section.has_brush() {
+                self.brush.ui(ui, now, commands);
+            }
+            ui.separator();
+            if self.section.has_brush() && self.brush.drawn().is_none() {
+                no_brush_ui(ui);
                 return;
             }
-            bar::bar_ui(ui, workspace, self.section, &mut self.ablation, now, commands);
-            ui.separator();
+            if self.section == Section::Map {
+                // It fills what is left: what scrolls is the map.
+                self.map.ui(ui, workspace, selection);
+                return;
+            }
             ScrollArea::vertical()
                 .id_salt(self.section.title())
                 .auto_shrink([false, false])
                 .show(ui, |ui| match self.section {
                     Section::Influence => self.influence.ui(ui, workspace, selection),
+                    Section::Pixels => self.pixels.ui(ui, workspace, selection),
+                    Section::Paint => self.paint.ui(ui, workspace, selection, now, commands),
                     Section::Structure => self.structure.ui(ui, workspace, selection),
-                    Section::Sweep => self.sweep.ui(ui, workspace, selection),
+                    Section::Sweep => self.sweep.ui(ui, workspace, selection, &mut self.hand),
+                    Section::Codewords => self.codewords.ui(ui, workspace, selection),
+                    Section::Directions => self.directions.ui(ui, workspace, &mut self.hand),
+                    Section::Probes => self.probes.ui(ui, workspace, selection, now, commands),
+                    Section::Map => {}
                 });
         });
+        self.hand.end(ui, workspace);
     }
 
     fn head_ui(&mut self, ui: &mut Ui) {
@@ -179,24 +387,49 @@ impl AnalysisView {
         let subject = workspace.active();
         let hovered = workspace.hovered();
         let shown = hovered.or_else(|| subject?.edited.as_ref());
+        let painted = workspace.painting().filter(|_| workspace.is_painting());
+        let picture = match painted {
+            Some(step) => Some(&step.picture),
+            None => shown.map(|shown| &shown.picture),
+        };
         let influence = token
             .filter(|_| heat.is_some())
             .map(|token| format!("influence of {token}"));
         let layer = Layer {
             name: "edited".to_owned(),
-            picture: shown.map(|shown| Arc::clone(&shown.picture)),
+            picture: picture.map(Arc::clone),
             empty_text: "The picture appears here once it is encoded.".to_owned(),
-            badge: influence.or_else(|| hovered.map(|_| "hover".to_owned())),
+            badge: painted
+                .map(|_| "painting".to_owned())
+                .or(influence)
+                .or_else(|| hovered.map(|_| "hover".to_owned())),
             ..Layer::default()
         };
+        if let Some(picture) = &layer.picture {
+            self.brush.fit_to(picture.width());
+        }
+        let is_faint = heat.is_some() || painted.is_some();
+        let has_brush = self.section.has_brush();
+        self.viewer.brush = has_brush.then(|| self.brush.for_viewer(ui, is_faint));
         self.viewer.overlay = heat;
-        self.viewer.ui(ui, &[layer]);
+        if let Some(input) = self.viewer.ui(ui, &[layer]).brush {
+            self.brush.take(input);
+        }
     }
+}
+
+/// Where nothing is drawn yet: how that is done.
+fn no_brush_ui(ui: &mut Ui) {
+    ui.add_space(4.0 * theme::GRID);
+    ui.label(theme::muted(
+        "Nothing is drawn yet. Drag over the picture at the right to say which pixels you mean; “Invert brush mask” takes all \
+         of them. With the keyboard: Tab to the picture, move the brush with the arrow keys, press Space.",
+    ));
 }
 
 /// Where there is nothing yet: what comes here and what brings it.
 fn empty_ui(ui: &mut Ui, section: Section) {
-    let command = section.command();
+    let Some(command) = section.command() else { return };
     let keys = command.shortcut_text(ui.ctx());
     let keys = keys.map_or_else(String::new, |keys| format!(" ({keys})"));
     ui.add_space(4.0 * theme::GRID);

@@ -1,6 +1,7 @@
 //! Orders and sensitivity as curves.
 
 use crate::analysis::{KeptQuality, OrderCurves};
+use crate::engine::PaintFigures;
 use crate::ui::axis::{even_marks, mark_text};
 use crate::ui::selection::Selection;
 use crate::ui::{fact, theme};
@@ -117,6 +118,39 @@ pub(super) fn spectra_ui(ui: &mut Ui, spectra: &[Vec<f64>], selection: &Selectio
                     let colour = theme::segment(place.min(MOST_NAMED));
                     plot.line(spectrum(*token, values, colour).width(2.0));
                 }
+            }
+        });
+}
+
+/// The curves of a painting: the region's error and the rest's.
+pub(super) fn painting_curves() -> [(&'static str, Color32); 2] {
+    [("region", theme::segment(0)), ("rest", theme::segment(1))]
+}
+
+/// The errors of a painting by its steps.
+pub(super) fn painting_ui(ui: &mut Ui, curve: &[PaintFigures], total: usize, height: f32) {
+    plot(ui, "painting", height)
+        .include_x(0.0)
+        .include_x(total as f64)
+        .include_y(0.0)
+        .label_formatter(|position| match position {
+            HoverPosition::NearDataPoint {
+                plot_name, position, ..
+            } => Some(format!(
+                "{plot_name}\nstep {:.0}: {:.2} of 255",
+                position.x, position.y
+            )),
+            HoverPosition::Elsewhere { .. } => None,
+        })
+        .show(ui, |plot| {
+            let errors: [fn(&PaintFigures) -> f64; 2] = [|figures| figures.region, |figures| figures.rest];
+            for ((name, colour), error) in painting_curves().into_iter().zip(errors) {
+                let points: Vec<[f64; 2]> = curve
+                    .iter()
+                    .map(|figures| [figures.step as f64, error(figures)])
+                    .filter(|[_, error]| error.is_finite())
+                    .collect();
+                plot.line(Line::new(name, PlotPoints::from(points)).color(colour).width(2.0));
             }
         });
 }

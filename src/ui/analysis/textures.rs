@@ -6,18 +6,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Textures of the newest result that was asked for.
-#[derive(Default)]
-pub(super) struct Textures {
-    of: Option<Arc<Analysed>>,
+pub(super) struct Textures<T = Analysed> {
+    of: Option<Arc<T>>,
     handles: HashMap<usize, TextureHandle>,
 }
 
-impl Textures {
+impl<T> Default for Textures<T> {
+    fn default() -> Self {
+        Self {
+            of: None,
+            handles: HashMap::new(),
+        }
+    }
+}
+
+impl<T> Textures<T> {
     /// The texture `key` of `found`; those of another result are dropped.
     pub(super) fn get(
         &mut self,
         ctx: &Context,
-        found: &Arc<Analysed>,
+        found: &Arc<T>,
         key: usize,
         options: TextureOptions,
         make: impl FnOnce() -> ColorImage,

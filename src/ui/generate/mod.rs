@@ -9,8 +9,9 @@ use super::commands::{Command, Situation};
 use super::menu::command_button;
 use super::selection::Selection;
 use super::theme::{self, icon};
-use crate::document::{GenerateOrder, GenerateStart, Notice, NoticeKind, Places, Workspace};
+use crate::document::{GenerateOrder, GenerateStart, Notice, NoticeKind, Workspace};
 use crate::engine::{GeneratorInfo, Jobs};
+use crate::generator::GeneratorArgs;
 use crate::tokenizer::ModelFiles;
 use egui::{ComboBox, ScrollArea, Ui};
 use form::Form;
@@ -18,7 +19,11 @@ use live::Live;
 use std::path::PathBuf;
 
 enum Found {
-    Installed(Vec<ModelFiles>),
+    Installed {
+        all: Vec<ModelFiles>,
+        /// The first whose tokens are those of the model in use.
+        fitting: Option<ModelFiles>,
+    },
     Files(Result<ModelFiles, String>),
 }
 
@@ -43,10 +48,21 @@ impl GenerateView {
         }
     }
 
-    /// Reads the folders of installed generators again.
-    pub(super) fn refresh(&mut self, places: &Places) {
-        let places = places.clone();
-        self.jobs.run(move || Found::Installed(places.generators()));
+    /// Reads the folders of installed generators again; where none is in use yet, one that fits the model is opened.
+    pub(super) fn refresh(&mut self, workspace: &Workspace) {
+        let places = workspace.places().clone();
+        let shape = workspace
+            .model()
+            .map(|model| (model.space.token_count, model.space.dim));
+        self.jobs.run(move || {
+            let all = places.generators();
+            let fits = |files: &&ModelFiles| {
+                let args = GeneratorArgs::read(&files.config).ok();
+                shape.is_some() && args.and_then(|args| args.token_shape()) == shape
+            };
+            let fitting = all.iter().find(fits).cloned();
+            Found::Installed { all, fitting }
+        });
     }
 
     /// Looks for a generator at `path` and opens it.
@@ -78,7 +94,13 @@ impl GenerateView {
 
     fn take(&mut self, found: Result<Found, String>, workspace: &mut Workspace) -> Option<Notice> {
         match found {
-            Ok(Found::Installed(installed)) => self.installed = Some(installed),
+            Ok(Found::Installed { all, fitting }) => {
+                self.installed = Some(all);
+                let is_free = workspace.generator().is_none() && workspace.opening_generator().is_none();
+                if let Some(files) = fitting.filter(|_| is_free) {
+                    workspace.open_generator(files);
+                }
+            }
             Ok(Found::Files(Ok(files))) => workspace.open_generator(files),
             Ok(Found::Files(Err(text))) | Err(text) => {
                 return Some(Notice {
@@ -117,7 +139,7 @@ impl GenerateView {
         commands: &mut Vec<Command>,
     ) {
         if self.installed.is_none() && self.jobs.outstanding() == 0 {
-            self.refresh(workspace.places());
+            self.refresh(workspace);
         }
         ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
             ui.heading("Generate");
@@ -175,7 +197,7 @@ impl GenerateView {
                     .accessible_name("generator");
             }
             if theme::icon_button(ui, icon::REPEAT, "Look for installed generators again").clicked() {
-                self.refresh(workspace.places());
+                self.refresh(workspace);
             }
         });
         command_button(ui, Command::OpenGenerator, now, commands);

@@ -7,12 +7,12 @@ use crate::latent::{Bottleneck, Edit, TokenSource};
 use crate::ui::column::{self, DENSE_ROW};
 use crate::ui::dial::{Axis, Dial, Snap};
 use crate::ui::glossary::{self, Term};
-use crate::ui::hand::Grip;
+use crate::ui::hand::{Grip, Reach};
 use crate::ui::hover_ask::Question;
 use egui::{Align, Button, DragValue, Layout, Ui, vec2};
 use std::ops::RangeInclusive;
 
-const TAU_RANGE: RangeInclusive<f32> = 0.002..=2.0;
+pub(crate) const TAU_RANGE: RangeInclusive<f32> = 0.002..=2.0;
 pub(super) const NAME_WIDTH: f32 = 44.0;
 const NUMBER_WIDTH: f32 = 64.0;
 
@@ -74,7 +74,20 @@ pub(super) struct Slider<'a> {
 }
 
 impl Slider<'_> {
-    pub(super) fn show(self, ui: &mut Ui, section: &mut Section<'_>) -> Option<f32> {
+    /// Draws it and follows it; `edit` makes the edit of a value. The new value when it was moved.
+    pub(super) fn show(
+        self,
+        ui: &mut Ui,
+        section: &mut Section<'_>,
+        edit: impl Fn(f32) -> Edit,
+    ) -> Option<f32> {
+        let grip = self.grip;
+        let (reach, moved) = self.turned_ui(ui, section);
+        section.hand.follow(section.workspace, grip, &reach, moved, edit);
+        moved
+    }
+
+    fn turned_ui(self, ui: &mut Ui, section: &mut Section<'_>) -> (Reach, Option<f32>) {
         ui.horizontal(|ui| {
             let label = column::left(ui, NAME_WIDTH, |ui| glossary::term_label(ui, self.term));
             let width = (ui.available_width() - NUMBER_WIDTH - 4.0).max(24.0);
@@ -89,6 +102,7 @@ impl Slider<'_> {
             let speed = f64::from((typed * 0.01).max(0.001));
             let number = DragValue::new(&mut typed)
                 .range(self.range)
+                .clamp_existing_to_range(false)
                 .speed(speed)
                 .fixed_decimals(self.digits)
                 .suffix(self.unit)
@@ -96,7 +110,8 @@ impl Slider<'_> {
             let number = ui
                 .add_sized(vec2(NUMBER_WIDTH, DENSE_ROW), number)
                 .accessible_name(format!("typed {}", self.name));
-            dial.value.or_else(|| number.changed().then_some(typed))
+            let moved = dial.value.or_else(|| number.changed().then_some(typed));
+            (dial.reach, moved)
         })
         .inner
     }
@@ -130,10 +145,10 @@ fn tau_ui(ui: &mut Ui, section: &mut Section<'_>, trained: f32) {
         digits: 3,
         unit: "",
     };
-    if let Some(tau) = slider.show(ui, section) {
-        let edit = Edit::Temperature { tokens, tau };
-        section.hand.moved(section.workspace, Grip::Tau, tau, edit);
-    }
+    slider.show(ui, section, |tau| Edit::Temperature {
+        tokens: tokens.clone(),
+        tau,
+    });
     ui.horizontal(|ui| {
         ui.add_space(NAME_WIDTH + 4.0);
         let width = (ui.available_width() - NUMBER_WIDTH - 4.0).max(24.0);
@@ -148,7 +163,7 @@ fn tau_ui(ui: &mut Ui, section: &mut Section<'_>, trained: f32) {
 }
 
 /// The temperature of the newest edit that set the token's mixture as a whole; the trained one if none did.
-fn tau_of(workspace: &Workspace, token: usize, trained: f32) -> f32 {
+pub(crate) fn tau_of(workspace: &Workspace, token: usize, trained: f32) -> f32 {
     let Some(subject) = workspace.active() else {
         return trained;
     };
@@ -215,13 +230,11 @@ fn scale_ui(ui: &mut Ui, section: &mut Section<'_>) {
         digits: 2,
         unit: " x",
     };
-    if let Some(factor) = slider.show(ui, section) {
-        let edit = Edit::Scale {
-            tokens: section.selection.to_vec(),
-            factor,
-        };
-        section.hand.moved(section.workspace, Grip::Scale, factor, edit);
-    }
+    let tokens = section.selection.to_vec();
+    slider.show(ui, section, |factor| Edit::Scale {
+        tokens: tokens.clone(),
+        factor,
+    });
 }
 
 fn noise_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut ActionPanel) {
@@ -237,12 +250,13 @@ fn noise_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut ActionPanel) {
         digits: 2,
         unit: " σ",
     };
-    let moved = slider.show(ui, section);
-    if let Some(sigma) = moved {
-        panel.noise_sigma = sigma;
-        let edit = noise(section, panel);
-        section.hand.moved(section.workspace, Grip::Noise, sigma, edit);
-    }
+    let (tokens, seed) = (section.selection.to_vec(), panel.seed);
+    let moved = slider.show(ui, section, |sigma| Edit::Noise {
+        tokens: tokens.clone(),
+        sigma,
+        seed,
+    });
+    panel.noise_sigma = moved.unwrap_or(panel.noise_sigma);
     ui.horizontal(|ui| {
         ui.add_space(NAME_WIDTH + 4.0);
         ui.weak("seed");

@@ -159,11 +159,11 @@ pub(super) fn sample_ui(ui: &mut Ui, section: &mut Section<'_>, controls: &mut S
         digits: 2,
         unit: " σ",
     };
-    if let Some(amount) = slider.show(ui, section) {
-        controls.amount = amount;
-        let edit = controls.edit(tokens.clone());
-        section.hand.moved(section.workspace, Grip::Sample, amount, edit);
-    }
+    let seed = controls.seed;
+    let moved = slider.show(ui, section, |amount| {
+        SampleControls { seed, amount }.edit(tokens.clone())
+    });
+    controls.amount = moved.unwrap_or(controls.amount);
     ui.horizontal(|ui| {
         ui.add_space(NAME_WIDTH + 4.0);
         ui.weak("seed");

@@ -1,7 +1,7 @@
 //! The heaviest codewords of a token as bars under the hand.
 
-use super::Section;
 use super::actions::action_button;
+use super::{Section, hull};
 use crate::analysis;
 use crate::engine::SubjectId;
 use crate::latent::{Edit, LatentState, Mixture, Rest};
@@ -12,7 +12,9 @@ use crate::ui::hand::Grip;
 use crate::ui::hover_ask::Question;
 use crate::ui::shown_tokens::ShownTokens;
 use crate::ui::theme::{self, GRID};
-use egui::{Align2, DragValue, FontId, RichText, Sense, Stroke, TextStyle, Ui, pos2, vec2};
+use egui::{
+    Align2, CursorIcon, DragValue, FontId, Label, RichText, Sense, Stroke, TextStyle, Ui, pos2, vec2,
+};
 use std::sync::Arc;
 
 const DEFAULT_ROWS: usize = 12;
@@ -31,6 +33,7 @@ pub(super) struct MixturePanel {
     /// Whether the pointer or the focus was on the bars in the last frame: then the rows keep their order.
     is_in_use: bool,
     pub(super) is_logarithmic: bool,
+    hull: hull::HullPanel,
 }
 
 impl Default for MixturePanel {
@@ -43,6 +46,7 @@ impl Default for MixturePanel {
             wanted: 0,
             is_in_use: false,
             is_logarithmic: true,
+            hull: hull::HullPanel::default(),
         }
     }
 }
@@ -108,9 +112,10 @@ impl MixturePanel {
 pub(super) fn mixture_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut MixturePanel, tau: f32) {
     let tokens = section.tokens;
     let Some(mixture) = tokens.state.mixture(section.token) else {
-        free_token_ui(ui, section, tau);
+        free_token_ui(ui, section, panel, tau);
         return;
     };
+    hull::reached_ui(ui, section, &panel.hull);
     panel.update_rows(tokens, section.token);
     settings_ui(ui, panel, mixture.weights.len());
     let original = tokens
@@ -136,11 +141,12 @@ pub(super) fn mixture_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut Mix
 }
 
 /// A token of values alone has no bars; says how to get some.
-fn free_token_ui(ui: &mut Ui, section: &mut Section<'_>, tau: f32) {
+fn free_token_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut MixturePanel, tau: f32) {
     ui.weak(
         "No codeword weights stand behind this token: it was moved off its mixture, generated or imported as values. \
          Project it onto the hull of the codewords to get some again.",
     );
+    hull::gauge_ui(ui, section, &mut panel.hull);
     ui.horizontal_wrapped(|ui| {
         let tokens = vec![section.token];
         let edit = Edit::Project {
@@ -257,9 +263,15 @@ fn row_ui(
     let original = original.and_then(weight_in);
     let name = format!("weight of codeword {segment}:{codeword}");
     let row = ui.horizontal(|ui| {
-        let label = RichText::new(format!("{segment}:{codeword}"));
-        let label = column::right(ui, NAME_WIDTH, |ui| ui.label(label));
-        glossary::explain(label, glossary::WEIGHT);
+        let label = Label::new(RichText::new(format!("{segment}:{codeword}"))).sense(Sense::click());
+        let label = column::right(ui, NAME_WIDTH, |ui| ui.add(label));
+        if glossary::explain(label, glossary::WEIGHT)
+            .on_hover_cursor(CursorIcon::PointingHand)
+            .on_hover_text("A click shows what the codeword is used for, in the view Analysis.")
+            .clicked()
+        {
+            *section.looked_up = Some((segment, codeword));
+        }
         let bar = Dial::new(grip, &name, shown, 0.0..=1.0)
             .axis(shape.axis)
             .snap(Snap::Multiples(0.05))
@@ -279,15 +291,14 @@ fn row_ui(
             )
             .accessible_name(format!("typed {name}"));
         let moved = bar.value.or_else(|| number.changed().then_some(typed));
-        if let Some(weight) = moved {
-            let weights = vec![(segment, codeword, weight)];
-            let edit = Edit::SetWeights {
-                token,
-                weights,
-                rest: Rest::Proportional,
-            };
-            section.hand.moved(section.workspace, grip, weight, edit);
-        }
+        let edit = |weight| Edit::SetWeights {
+            token,
+            weights: vec![(segment, codeword, weight)],
+            rest: Rest::Proportional,
+        };
+        section
+            .hand
+            .follow(section.workspace, grip, &bar.reach, moved, edit);
         bar.response.has_focus() || number.has_focus()
     });
     if row.response.contains_pointer() && !section.hand.is_live() {

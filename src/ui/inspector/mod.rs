@@ -5,10 +5,12 @@ mod codewords;
 mod figures;
 mod gaussian;
 mod history;
+mod hull;
 mod mixture;
 mod ranking;
 mod values;
 
+pub(super) use actions::{TAU_RANGE, tau_of};
 pub use history::history_ui;
 
 use super::column;
@@ -33,6 +35,14 @@ pub struct Inspector {
     codewords: codewords::CodewordPanel,
     values: values::ValuePanel,
     actions: actions::ActionPanel,
+    looked_up: Option<(usize, usize)>,
+}
+
+impl Inspector {
+    /// The codeword, with its segment, that was asked about since the last call.
+    pub(super) fn take_looked_up(&mut self) -> Option<(usize, usize)> {
+        self.looked_up.take()
+    }
 }
 
 /// What every section of the inspector gets.
@@ -44,6 +54,7 @@ struct Section<'a> {
     token: usize,
     hand: &'a mut Hand,
     ask: &'a mut HoverAsk,
+    looked_up: &'a mut Option<(usize, usize)>,
 }
 
 /// The inspector of the selection, scrolled. Wants 280 points of width or more.
@@ -113,6 +124,7 @@ fn selection_ui(
         codewords,
         values,
         actions,
+        looked_up,
     } = inspector;
     figures::figures_ui(ui, tokens, selection, token, figures);
     let mut section = Section {
@@ -122,6 +134,7 @@ fn selection_ui(
         token,
         hand,
         ask,
+        looked_up,
     };
     match &tokens.space.bottleneck {
         Bottleneck::Soft(codebook) => collapsing(ui, "Mixture", true, |ui| {

@@ -260,6 +260,7 @@ fn picked_ui(
         let (mut sigma, original) = (now.get(dim).copied().unwrap_or(0.0), before.get(dim).copied());
         let number = DragValue::new(&mut sigma)
             .range(-LIMIT_SIGMA..=LIMIT_SIGMA)
+            .clamp_existing_to_range(false)
             .speed(0.02)
             .fixed_decimals(2)
             .suffix(" σ")

@@ -1,75 +1,41 @@
 //! Hull distances, worked out on a thread of their own: projecting every token may take longer than a frame.
 
 use crate::analysis::{self, TokenQuantity};
-use crate::engine::Jobs;
-use crate::latent::LatentState;
 use crate::ui::shown_tokens::{ShownTokens, TokenValues};
+use crate::ui::worked_out::WorkedOut;
 use egui::Context;
-use std::sync::Arc;
-
-type Outcome = (Arc<LatentState>, Vec<Option<f32>>);
 
 #[derive(Default)]
 pub(super) struct HullDistances {
-    /// Started when first asked for.
-    jobs: Option<Jobs<Outcome>>,
-    known: Option<(Arc<LatentState>, TokenValues)>,
-    working_on: Option<Arc<LatentState>>,
-    error: Option<String>,
+    found: WorkedOut<Vec<Option<f32>>>,
 }
 
 impl HullDistances {
     /// The newest distances known; asks for those of `tokens` unless a hand is still moving them.
     pub(super) fn values(&mut self, ctx: &Context, tokens: &ShownTokens, is_dragging: bool) -> TokenValues {
-        self.take_in();
-        let is_known = self
-            .known
-            .as_ref()
-            .is_some_and(|(state, _)| Arc::ptr_eq(state, &tokens.state));
-        if !is_known && !is_dragging && self.working_on.is_none() && self.error.is_none() {
-            self.start(ctx, tokens);
-        }
-        match &self.known {
-            Some((_, values)) if values.len() == tokens.count() => values.clone(),
+        let of = (tokens.state.clone(), None);
+        let asked = tokens.clone();
+        let newest = self.found.newest(ctx, &of, !is_dragging, move || {
+            analysis::token_quantity(
+                &asked.space,
+                &asked.original,
+                &asked.state,
+                TokenQuantity::HullDistance,
+            )
+        });
+        match newest {
+            Some((_, values)) if values.len() == tokens.count() => values.as_slice().into(),
             _ => vec![None; tokens.count()].into(),
         }
     }
 
     pub(super) fn is_working(&self) -> bool {
-        self.working_on.is_some()
+        self.found.is_working()
     }
 
-    pub(super) fn error(&self) -> Option<&str> {
-        self.error.as_deref()
-    }
-
-    fn start(&mut self, ctx: &Context, tokens: &ShownTokens) {
-        let jobs = self.jobs.get_or_insert_with(|| {
-            let ctx = ctx.clone();
-            Jobs::new(move || ctx.request_repaint())
-        });
-        let tokens = tokens.clone();
-        self.working_on = Some(tokens.state.clone());
-        jobs.run(move || {
-            let distances = analysis::token_quantity(
-                &tokens.space,
-                &tokens.original,
-                &tokens.state,
-                TokenQuantity::HullDistance,
-            );
-            (tokens.state, distances)
-        });
-    }
-
-    fn take_in(&mut self) {
-        let Some(jobs) = &self.jobs else { return };
-        while let Some(outcome) = jobs.poll() {
-            self.working_on = None;
-            match outcome {
-                Ok((state, values)) => self.known = Some((state, values.into())),
-                Err(message) => self.error = Some(format!("Hull distances could not be computed: {message}")),
-            }
-        }
+    pub(super) fn error(&self) -> Option<String> {
+        let message = self.found.error()?;
+        Some(format!("Hull distances could not be computed: {message}"))
     }
 }
 
@@ -77,7 +43,8 @@ impl HullDistances {
 mod tests {
     use super::*;
     use crate::engine::SubjectId;
-    use crate::latent::{Assignment, Bottleneck, Codebook, LatentSpace, Mixture, Tokens};
+    use crate::latent::{Assignment, Bottleneck, Codebook, LatentSpace, LatentState, Mixture, Tokens};
+    use std::sync::Arc;
 
     /// Two tokens between two codewords, then moved: one stays on the line between them, one leaves it.
     fn tokens(rows: [[f32; 2]; 2], mixtures: [Option<f32>; 2]) -> ShownTokens {

@@ -112,6 +112,9 @@ impl Viewer {
                     }
                 }
                 _ if self.overlay.is_some() && row.x < HINT_WIDTH + legend => {}
+                _ if self.brush.is_some() => {
+                    ui.label(super::brush::hint());
+                }
                 _ => {
                     ui.label(theme::muted("Scroll to zoom, drag to move, double-click to fit").small());
                 }

@@ -4,6 +4,7 @@
 //! `panes` turns pointer and keys into zoom and pan, `scene` says what is painted, `gpu` and `mesh` paint it, `marks` and
 //! `divider` are drawn over it.
 
+mod brush;
 mod controls;
 mod divider;
 mod geometry;
@@ -16,7 +17,8 @@ mod texels;
 
 use crate::picture::Rgb8;
 use crate::ui::theme;
-use egui::{Ui, vec2};
+pub use brush::{BrushInput, ViewerBrush};
+use egui::{Pos2, Ui, pos2, vec2};
 use std::sync::Arc;
 
 /// How pictures are put beside or over each other.
@@ -58,6 +60,8 @@ pub struct Viewer {
     pub overlay: Option<Arc<Vec<f32>>>,
     /// Shows one picture alone: no ways to compare are offered.
     pub is_plain: bool,
+    /// A brush that draws over the pictures instead of moving them.
+    pub brush: Option<ViewerBrush>,
     view: geometry::View,
     /// Columns of the picture that gave the shape last; 0 before the first.
     columns: f32,
@@ -70,6 +74,8 @@ pub struct Viewer {
     /// The pair that was chosen, as indices of layers; `None` follows the layers.
     pair: Option<(usize, usize)>,
     difference: texels::DifferenceScale,
+    /// Where the keys have moved the brush to, 0..1 of the picture.
+    brush_at: Pos2,
     painter: scene::ScenePainter,
 }
 
@@ -80,6 +86,7 @@ impl Default for Viewer {
             mode: CompareMode::default(),
             overlay: None,
             is_plain: false,
+            brush: None,
             view: geometry::View::default(),
             columns: 0.0,
             asked_zoom: None,
@@ -90,6 +97,7 @@ impl Default for Viewer {
                 gain: 4.0,
                 signed: false,
             },
+            brush_at: pos2(0.5, 0.5),
             painter: scene::ScenePainter::default(),
         }
     }
@@ -102,6 +110,8 @@ pub struct ViewerResponse {
     pub pixel: Option<(u32, u32)>,
     /// Index of the layer under the pointer: in wipe mode the one on that side, in difference mode the second.
     pub layer: Option<usize>,
+    /// What was done with the brush, where there is one.
+    pub brush: Option<BrushInput>,
 }
 
 impl Viewer {
@@ -144,6 +154,7 @@ impl Viewer {
         ViewerResponse {
             pixel: shown.pixel,
             layer: shown.layer,
+            brush: shown.brush,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The picture areas: who stands where, what pointer and keys do there, and what is drawn over the pictures.
 
+use super::brush::BrushInput;
 use super::controls::ZOOM_STEP;
 use super::geometry::{self, Cell, pixel_at, to_unit};
 use super::marks::{self, LABEL_HEIGHT};
@@ -8,8 +9,8 @@ use super::{CompareMode, Layer, Viewer};
 use crate::picture::Rgb8;
 use crate::ui::theme;
 use egui::{
-    CursorIcon, EventFilter, Key, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2,
-    WidgetInfo, vec2,
+    CursorIcon, EventFilter, Key, PointerButton, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui,
+    Vec2, WidgetInfo, vec2,
 };
 
 /// Between cells, in points.
@@ -38,6 +39,7 @@ pub(super) struct Shown {
     /// The pixel there, of the model's square.
     pub(super) pixel: Option<(u32, u32)>,
     pub(super) layer: Option<usize>,
+    pub(super) brush: Option<BrushInput>,
 }
 
 /// What stands in one area.
@@ -93,16 +95,18 @@ impl Viewer {
         let placed: Vec<Placed> = panes
             .into_iter()
             .zip(rects)
-            .map(|(pane, rect)| place(ui, pane, rect, picture, layers))
+            .map(|(pane, rect)| place(ui, pane, rect, picture, layers, self.brush.is_some()))
             .collect();
 
         if let Some(first) = placed.first() {
             self.apply(zoom_request, &first.cell);
         }
+        let mut brush = None;
         for pane in &placed {
-            self.handle_input(ui, pane, layers);
+            brush = brush.or(self.handle_input(ui, pane, layers));
         }
-        let shown = self.shown(&placed, reference);
+        let mut shown = self.shown(&placed, reference);
+        shown.brush = brush;
         for pane in &placed {
             self.paint_pane(ui, pane, layers, &shown);
         }
@@ -128,13 +132,21 @@ impl Viewer {
         }
     }
 
-    fn handle_input(&mut self, ui: &Ui, placed: &Placed, layers: &[Layer]) {
+    /// What was done with the brush, where there is one and a picture to draw on.
+    fn handle_input(&mut self, ui: &Ui, placed: &Placed, layers: &[Layer]) -> Option<BrushInput> {
         let Placed { cell, response, .. } = placed;
-        if response.double_clicked() {
+        let has_picture = layers.iter().any(|layer| layer.picture.is_some());
+        let brush = self.brush.filter(|_| has_picture);
+        let is_moved = |button| response.dragged_by(button);
+        if response.double_clicked() && brush.is_none() {
             self.view.fit();
-        } else if response.dragged() {
+        } else if is_moved(PointerButton::Secondary)
+            || is_moved(PointerButton::Middle)
+            || (brush.is_none() && response.dragged())
+        {
             self.view.pan(cell, response.drag_delta());
         }
+        let input = brush.map(|brush| self.brush_input(ui, brush, cell, response));
         let is_flip = self.mode_for(layers) == CompareMode::Flip;
         if is_flip && response.clicked() {
             self.is_flipped = !self.is_flipped;
@@ -145,7 +157,7 @@ impl Viewer {
                 self.view.zoom_by(cell, factor, pointer);
             }
         }
-        if response.has_focus() {
+        if response.has_focus() && brush.is_none() {
             self.view.pan(cell, arrow_pan(ui, response));
         }
         // A focused text field keeps its keys, wherever the pointer is.
@@ -154,6 +166,7 @@ impl Viewer {
         if hears_keys {
             self.handle_keys(ui, cell, is_flip && !response.has_focus());
         }
+        input
     }
 
     /// `flips_by_key`: Space is not yet a click, as it is on a focused widget.
@@ -221,6 +234,7 @@ impl Viewer {
                     heat: self.overlay.as_ref(),
                 };
                 self.painter.paint(&painter, &scene);
+                self.paint_brush(&painter, cell, response);
                 if let Some(pixel) = shown.pixel {
                     let points_at_it = !response.contains_pointer();
                     marks::pixel(
@@ -298,7 +312,7 @@ fn pixel_rect(cell: &Cell, place: Rect, (column, row): (u32, u32)) -> Rect {
     Rect::from_min_size(place.min + vec2(column as f32, row as f32) * side, side)
 }
 
-fn place(ui: &Ui, pane: Pane, rect: Rect, picture: Vec2, layers: &[Layer]) -> Placed {
+fn place(ui: &Ui, pane: Pane, rect: Rect, picture: Vec2, layers: &[Layer], has_brush: bool) -> Placed {
     let inner = rect.shrink2(vec2(0.0, LABEL_HEIGHT));
     let cell_rect = if inner.is_positive() {
         inner
@@ -317,7 +331,7 @@ fn place(ui: &Ui, pane: Pane, rect: Rect, picture: Vec2, layers: &[Layer]) -> Pl
             Sense::click_and_drag(),
         )
         .on_hover_cursor(CursorIcon::Crosshair);
-    if response.dragged() {
+    if response.dragged() && !has_brush {
         ui.ctx().set_cursor_icon(CursorIcon::Grabbing);
     }
     response.widget_info(|| WidgetInfo::labeled(Role::Image, ui.is_enabled(), description(pane, layers)));

@@ -1,19 +1,21 @@
 //! What a report shows, section by section; each with two sentences and the command behind it.
 
-use super::Args;
 use super::measured::{First, Measured, Painted};
-use crate::cli::atlas::{Atlas, SweepRow};
-use crate::cli::error::CliError;
-use crate::cli::map::TokenMap;
-use crate::cli::{probe, structure};
-use crate::document::{self, LinePlot, PlotLine, ReportBlock, ReportSection, ReportTable, line_plot};
+use super::{LinePlot, PlotLine, ReportBlock, ReportOrder, ReportSection, ReportTable, line_plot};
+use crate::document::{
+    Atlas, DocumentError, FactorProbes, ProbeReport, SweepRow, TokenMap, influence_sheet, interactions_png,
+};
 use std::path::Path;
 
 /// Rows of a table.
 const SHOWN: usize = 12;
 
-pub(super) fn of(measured: &Measured, model: &str, args: &Args) -> Result<Vec<ReportSection>, CliError> {
-    let folder = &quoted(&args.folder);
+pub(super) fn of(
+    measured: &Measured,
+    model: &str,
+    order: &ReportOrder,
+) -> Result<Vec<ReportSection>, DocumentError> {
+    let folder = &quoted(&order.folder);
     let first = &measured.first;
     let mut sections = vec![
         reconstruction(measured, folder),
@@ -82,7 +84,7 @@ fn reconstruction(measured: &Measured, folder: &str) -> ReportSection {
     }
 }
 
-fn influence(first: &First) -> Result<ReportSection, CliError> {
+fn influence(first: &First) -> Result<ReportSection, DocumentError> {
     let by_gradient = first.gradient.ranking();
     let change = |token: usize| {
         by_gradient
@@ -131,18 +133,18 @@ fn influence(first: &First) -> Result<ReportSection, CliError> {
             }),
             ReportBlock::Text(agreement),
             ReportBlock::Picture(
-                document::influence_sheet(&first.decoded, &first.ablation)?,
+                influence_sheet(&first.decoded, &first.ablation)?,
                 "By ablation, all tokens on one scale".to_owned(),
             ),
             ReportBlock::Picture(
-                document::influence_sheet(&first.decoded, &first.gradient)?,
+                influence_sheet(&first.decoded, &first.gradient)?,
                 "By the gradient".to_owned(),
             ),
         ],
     })
 }
 
-fn structure_of(first: &First) -> Result<ReportSection, CliError> {
+fn structure_of(first: &First) -> Result<ReportSection, DocumentError> {
     let curve = |name: &str, points: &[crate::analysis::KeptQuality]| PlotLine {
         name: name.to_owned(),
         points: points.iter().map(|of| [of.kept as f64, of.psnr_db]).collect(),
@@ -185,7 +187,7 @@ fn structure_of(first: &First) -> Result<ReportSection, CliError> {
         command: Some(format!("softscope structure {} --out DIR", quoted(&first.path))),
         blocks: vec![
             ReportBlock::Png(
-                structure::interactions_png(&first.interactions)?,
+                interactions_png(&first.interactions)?,
                 "What pairs change beyond their sum".to_owned(),
             ),
             ReportBlock::Plot(orders),
@@ -247,7 +249,7 @@ fn codewords(atlas: &Atlas, folder: &str) -> ReportSection {
     }
 }
 
-fn map_of(map: &TokenMap, folder: &str) -> Result<ReportSection, CliError> {
+fn map_of(map: &TokenMap, folder: &str) -> Result<ReportSection, DocumentError> {
     let mut blocks: Vec<ReportBlock> = map.notes().into_iter().map(ReportBlock::Text).collect();
     blocks.extend(
         map.sheets()?
@@ -290,18 +292,18 @@ fn directions(measured: &Measured, folder: &str) -> Option<ReportSection> {
     })
 }
 
-fn probes(report: &probe::Report, folder: &str) -> Result<ReportSection, CliError> {
+fn probes(report: &ProbeReport, folder: &str) -> Result<ReportSection, DocumentError> {
     let mut blocks: Vec<ReportBlock> = report.left_out.iter().cloned().map(ReportBlock::Text).collect();
     if !report.found.is_empty() {
         blocks.push(ReportBlock::Table(ReportTable {
-            header: texts(&probe::COLUMNS),
-            rows: report.found.iter().map(probe::row).collect(),
+            header: texts(&FactorProbes::COLUMNS),
+            rows: report.found.iter().map(FactorProbes::row).collect(),
         }));
     }
     for found in &report.found {
         blocks.push(ReportBlock::Png(
-            probe::heat_map(found)?,
-            format!("{}, token by token", found.factor()),
+            found.heat_map()?,
+            format!("{}, token by token", found.factor),
         ));
     }
     Ok(ReportSection {
