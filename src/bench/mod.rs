@@ -5,6 +5,7 @@ mod against;
 mod drag;
 mod error;
 mod flops;
+mod generator;
 mod memory;
 mod peak;
 mod timing;
@@ -12,6 +13,7 @@ mod timing;
 pub use against::{ComparedStage, Comparison, compare};
 pub use drag::{DragLatency, PreviewedDrag};
 pub use error::AgainstError;
+pub use generator::{GeneratorBench, TOKEN_COUNTS, TokenCost, measure_generator, token_costs};
 pub use timing::Timing;
 
 use crate::engine::{Control, EngineError, NoControl, Precision, RunOptions, Runner};

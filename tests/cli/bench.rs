@@ -86,3 +86,26 @@ fn other_commands_take_one_model() {
     ]
     .fails(2, &["--model"]);
 }
+
+#[test]
+fn a_python_that_is_none_is_named() {
+    let with = |python: &str| {
+        run![
+            "bench",
+            "--seconds",
+            "0",
+            "--drag",
+            "1",
+            "--threads",
+            "1",
+            "--precision",
+            "f32",
+            "--against",
+            python,
+            "--quiet"
+        ]
+    };
+    with("/nowhere/python").fails(1, &["/nowhere/python", "--against"]);
+    // A program that ends at once.
+    with("true").fails(1, &["PyTorch's side ended"]);
+}
