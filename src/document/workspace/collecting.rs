@@ -5,9 +5,7 @@ mod reading;
 
 use super::{NoticeKind, Workspace};
 use crate::analysis::UsageCounter;
-use crate::document::{
-    CollectedPicture, Collection, DocumentError, Factor, Labelled, path_name, picture_count,
-};
+use crate::document::{CollectedPicture, Collection, DocumentError, Factor, path_name, picture_count};
 use crate::engine::{ModelInfo, Request, Stamp, Work, WorkJob, WorkKind};
 use crate::picture::Fit;
 use reading::{CollectWork, Listed, Listing, ReadPicture};
@@ -23,7 +21,7 @@ pub const DEFAULT_MOST_COLLECTED: usize = 2000;
 /// Which pictures a collection is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CollectionSource {
-    /// Those of a folder, with its labels ([`Labelled::of_folder`]).
+    /// Those of a folder, with its labels ([`crate::document::Labelled::of_folder`]).
     Folder(PathBuf),
     /// Those of the library, labelled by the folders they come from.
     Library,
