@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Pictures that go through the model together.
 const BATCH: usize = 8;
 /// Codewords on the sheet, and their users in a row.
-const CODEWORDS: (usize, usize) = (12, 5);
+const CODEWORDS: (usize, usize) = (8, 4);
 
 /// A report on one model and one folder, of which some turns are done.
 pub struct ReportTask {

@@ -190,7 +190,7 @@ impl TokenMap {
                 (0, _) => Some(format!("{stage}: too few different tokens for t-SNE")),
                 (_, 1) => None,
                 (count, step) => Some(format!(
-                    "{stage}: t-SNE shows {count} of {} tokens, every {step}th; raise the limit (--most) for more",
+                    "{stage}: t-SNE shows {count} of {} tokens, every {step}th; raise --most for more",
                     self.points.len()
                 )),
             }
