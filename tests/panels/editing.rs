@@ -225,7 +225,10 @@ fn a_token_off_its_mixture_looks_right() {
     };
     panels.state_mut().workspace.edit(edit);
     settle(&mut panels);
-    while panels.query_by_label_contains("hull distance of token 4").is_none() {
+    while panels
+        .query_by_label_contains("hull distance of token 4")
+        .is_none()
+    {
         std::thread::yield_now();
         panels.run();
     }
