@@ -119,7 +119,7 @@ pub struct SweptPicture {
 #[derive(Debug, Clone)]
 pub enum Analysed {
     /// Of [`Analysis::Influence`].
-    Influence(InfluenceFound),
+    Influence(Box<InfluenceFound>),
     /// Of [`Analysis::Pairs`].
     Pairs(Interactions),
     /// Of [`Analysis::Orders`].
@@ -146,7 +146,10 @@ impl Runner {
     pub fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         let state = &*job.state;
         match &job.analysis {
-            Analysis::Influence(ablation) => Ok(Analysed::Influence(self.both(state, *ablation, control)?)),
+            Analysis::Influence(ablation) => {
+                let found = self.both(state, *ablation, control)?;
+                Ok(Analysed::Influence(Box::new(found)))
+            }
             Analysis::Pairs(ablation) => {
                 let tokens: Vec<usize> = (0..state.z.count).collect();
                 Ok(Analysed::Pairs(
