@@ -90,9 +90,9 @@ pub struct InfluenceFound {
     /// How far the gradient says what the ablation says.
     pub agreement: Agreement,
     /// Signed changes by channel, by ablation and by the gradient.
-    pub channels: [ChannelChanges; 2],
+    pub channels: Box<[ChannelChanges; 2]>,
     /// The maps themselves, by ablation and by the gradient.
-    pub maps: [InfluenceMaps; 2],
+    pub maps: Box<[InfluenceMaps; 2]>,
 }
 
 /// Tokens and the pixels under a brush.
@@ -226,8 +226,8 @@ impl Runner {
             by_ablation: HeatMaps::of(&ablated),
             by_gradient: HeatMaps::of(&gradient),
             agreement,
-            channels: [ChannelChanges::of(&ablated), ChannelChanges::of(&gradient)],
-            maps: [ablated, gradient],
+            channels: Box::new([ChannelChanges::of(&ablated), ChannelChanges::of(&gradient)]),
+            maps: Box::new([ablated, gradient]),
         })
     }
 }

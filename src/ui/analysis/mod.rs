@@ -395,9 +395,11 @@ impl AnalysisView {
         let hovered = workspace.hovered();
         let shown = hovered.or_else(|| subject?.edited.as_ref());
         let painted = workspace.painting().filter(|_| workspace.is_painting());
-        let picture = match painted {
-            Some(step) => Some(&step.picture),
-            None => shown.map(|shown| &shown.picture),
+        let preview = workspace.preview().filter(|_| hovered.is_none());
+        let picture = match (painted, preview) {
+            (Some(step), _) => Some(&step.picture),
+            (None, Some(preview)) => Some(&preview.picture),
+            (None, None) => shown.map(|shown| &shown.picture),
         };
         let influence = token
             .filter(|_| heat.is_some())
@@ -409,6 +411,7 @@ impl AnalysisView {
             badge: painted
                 .map(|_| "painting".to_owned())
                 .or(influence)
+                .or_else(|| preview.map(|_| "preview".to_owned()))
                 .or_else(|| hovered.map(|_| "hover".to_owned())),
             ..Layer::default()
         };
