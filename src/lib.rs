@@ -11,6 +11,7 @@ pub mod document;
 pub mod engine;
 pub mod generator;
 pub mod hub;
+mod kernel;
 pub mod latent;
 pub mod picture;
 pub mod tokenizer;

@@ -1,16 +1,23 @@
 //! How fast a model is here: each stage's time and rate beside what the machine's own matrix products reach, and the
 //! latency of a drag through the worker thread. Every ratio is of figures taken in the same run.
 
+mod against;
 mod drag;
+mod error;
 mod flops;
+mod generator;
 mod memory;
 mod peak;
 mod timing;
 
+pub use against::{ComparedStage, Comparison, compare};
 pub use drag::{DragLatency, PreviewedDrag};
+pub use error::AgainstError;
+pub use generator::{GeneratorBench, TOKEN_COUNTS, TokenCost, measure_generator, token_costs};
 pub use timing::Timing;
 
 use crate::engine::{Control, EngineError, NoControl, Precision, RunOptions, Runner};
+use crate::kernel::Format;
 use crate::latent::{Edit, LatentSpace, LatentState};
 use crate::picture::Planar;
 use crate::tokenizer::ModelFiles;
@@ -34,7 +41,7 @@ impl Effort {
 /// What was measured of one stage.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Stage {
-    /// "load", "encode", "decode" or "edit".
+    /// "load", "encode", "decode", "preview" (a decode in 8 bits, where there is one) or "edit".
     pub stage: &'static str,
     /// Its times.
     #[serde(flatten)]
@@ -63,6 +70,11 @@ pub struct ModelBench {
     pub threads: usize,
     /// What large matrix products of this precision reach on these threads, GFLOP/s; `None` on a GPU.
     pub peak_gflop_per_s: Option<f64>,
+    /// The same of products of 8-bit integers, by which the preview is judged; `None` where there is no preview.
+    pub preview_peak_gop_per_s: Option<f64>,
+    /// The same model in PyTorch, where a Python was given; one for each precision.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<Comparison>,
     /// In the order of a picture's way.
     pub stages: Vec<Stage>,
     /// A drag of one codeword weight through the worker thread.
@@ -99,9 +111,15 @@ pub fn measure(
     })?;
     let edits = Timing::of_runs(effort.per_stage, || edit_all(&info.space, &state))?;
     let peak_memory_bytes = memory::peak_bytes();
-    let peak_gflop_per_s = (info.device == "CPU")
-        .then(|| runner.on_threads(|| peak::gflop_per_s(options.precision == Precision::Bf16)))
-        .transpose()?;
+    let previews = preview_times(&runner, &state, effort.per_stage)?;
+    let peak_of = |format| runner.on_threads(|| peak::gflop_per_s(format));
+    let format = if options.precision == Precision::Bf16 {
+        Format::Bf16
+    } else {
+        Format::F32
+    };
+    let peak_gflop_per_s = (info.device == "CPU").then(|| peak_of(format)).transpose()?;
+    let preview_peak_gop_per_s = previews.map(|_| peak_of(Format::Int8)).transpose()?;
     drop(runner);
     let options = RunOptions {
         threads: Some(info.threads),
@@ -114,12 +132,16 @@ pub fn measure(
     let drag = dragged.drag(effort.drag_positions)?;
     let previewed_drag = dragged.previewed_drag(effort.drag_positions)?;
     let rate = Rate { peak_gflop_per_s };
-    let stages = vec![
+    let mut stages = vec![
         rate.stage("load", loads, None),
         rate.stage("encode", encodes, flops::encode(&info.args)),
         rate.stage("decode", decodes, flops::decode(&info.args)),
-        rate.stage("edit", edits, None),
     ];
+    let preview_rate = Rate {
+        peak_gflop_per_s: preview_peak_gop_per_s,
+    };
+    stages.extend(previews.map(|times| preview_rate.stage("preview", times, flops::decode(&info.args))));
+    stages.push(rate.stage("edit", edits, None));
     Ok(ModelBench {
         model: info.name.clone(),
         hash: info.hash.clone(),
@@ -127,11 +149,26 @@ pub fn measure(
         precision: info.precision.clone(),
         threads: info.threads,
         peak_gflop_per_s,
+        preview_peak_gop_per_s,
+        against: Vec::new(),
         stages,
         drag,
         previewed_drag,
         peak_memory_bytes,
     })
+}
+
+/// Decodes in 8 bits; `None` where there are none.
+fn preview_times(
+    runner: &Runner,
+    state: &LatentState,
+    budget: Duration,
+) -> Result<Option<Timing>, EngineError> {
+    if !runner.prepare_preview() {
+        return Ok(None);
+    }
+    let decode = || runner.decode_preview(&[&state.z], &NoControl).map(drop);
+    Ok(Some(Timing::of_runs(budget, decode)?))
 }
 
 /// An edit of every token.

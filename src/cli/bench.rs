@@ -1,10 +1,15 @@
-//! `softscope bench [--model M]…`
+//! `softscope bench [--model M]… [--generator G] [--token-cost] [--against PYTHON]`
 
 use super::context::Context;
 use super::error::CliError;
 use super::table::Table;
-use crate::bench::{self, DragLatency, Effort, ModelBench, PreviewedDrag, Stage};
+use crate::bench::{
+    self, Comparison, DragLatency, Effort, GeneratorBench, ModelBench, PreviewedDrag, Stage, TokenCost,
+};
+use crate::engine::{Precision, RunOptions};
 use crate::picture::{self, Fit, Planar, Rgb8};
+use crate::tokenizer::ModelFiles;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
@@ -15,6 +20,26 @@ pub(super) struct Args {
     /// Positions of the scripted drag
     #[arg(long, value_name = "N", default_value_t = 200)]
     drag: usize,
+    /// Time the steps of a generator too
+    #[arg(long, value_name = "G")]
+    generator: Option<String>,
+    /// Time a SiT of the published width over 32 to 1024 tokens too
+    #[arg(long)]
+    token_cost: bool,
+    /// Run the same model in PyTorch too, by turns: a Python that has torch, or `pytorch` for python3
+    #[arg(long, value_name = "PYTHON")]
+    against: Option<PathBuf>,
+}
+
+impl Args {
+    fn python(&self) -> Option<&Path> {
+        let given = self.against.as_deref()?;
+        Some(if given == Path::new("pytorch") {
+            Path::new("python3")
+        } else {
+            given
+        })
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -34,16 +59,53 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         context.note(&format!("Measuring {}", files.name));
         let progress = context.progress("Loading");
         let options = context.run_options();
-        models.push(bench::measure(
-            &files,
-            &options,
-            effort,
-            |side| input(context, side),
-            &progress,
-        )?);
+        let mut model = bench::measure(&files, &options, effort, |side| input(context, side), &progress)?;
+        if let Some(python) = args.python() {
+            model.against = against(context, python, &files, &options, effort.per_stage)?;
+        }
+        models.push(model);
     }
-    let json = serde_json::json!({ "command": "bench", "models": models });
-    context.results(&text(&models), &json)
+    let mut text = text(&models);
+    let mut json = serde_json::json!({ "command": "bench", "models": models });
+    if let Some(generator) = &args.generator {
+        let files = context.places().resolve_model(generator)?;
+        let generator = bench::measure_generator(&files, &context.run_options(), effort.per_stage)?;
+        text.push_str(&generator_text(&generator));
+        json["generator"] = serde_json::json!(generator);
+    }
+    if args.token_cost {
+        context.note("Measuring a SiT by its number of tokens");
+        let costs = bench::token_costs(&context.run_options(), &bench::TOKEN_COUNTS, effort.per_stage)?;
+        text.push_str(&token_cost_text(&costs));
+        json["token_costs"] = serde_json::json!(costs);
+    }
+    context.results(&text, &json)
+}
+
+/// The model in PyTorch, in the precision that was asked for or in both.
+fn against(
+    context: &Context,
+    python: &Path,
+    files: &ModelFiles,
+    options: &RunOptions,
+    per_stage: Duration,
+) -> Result<Vec<Comparison>, CliError> {
+    let precisions: &[Precision] = match options.precision {
+        Precision::Auto => &[Precision::F32, Precision::Bf16],
+        Precision::F32 => &[Precision::F32],
+        Precision::Bf16 => &[Precision::Bf16],
+    };
+    let compare = |precision: &Precision| {
+        context.note("Measuring beside PyTorch");
+        let options = RunOptions {
+            precision: *precision,
+            ..*options
+        };
+        Ok(bench::compare(python, files, &options, per_stage, |side| {
+            input(context, side)
+        })?)
+    };
+    precisions.iter().map(compare).collect()
 }
 
 /// The first sample photograph, or a gradient where none ships: the time does not depend on what is in the picture.
@@ -80,6 +142,9 @@ fn model_text(model: &ModelBench) -> String {
             "peak of large matrix products here: {peak:.0} GFLOP/s\n"
         ));
     }
+    if let Some(peak) = model.preview_peak_gop_per_s {
+        lines.push_str(&format!("peak in 8 bits: {peak:.0} Gop/s\n"));
+    }
     if let Some(bytes) = model.peak_memory_bytes {
         lines.push_str(&format!(
             "peak memory: {:.0} MiB\n",
@@ -92,7 +157,79 @@ fn model_text(model: &ModelBench) -> String {
     lines.push_str(&drag_text("request to picture", &model.drag));
     lines.push('\n');
     lines.push_str(&previewed_text(&model.previewed_drag));
+    for comparison in &model.against {
+        lines.push('\n');
+        lines.push_str(&comparison_text(comparison));
+    }
     lines
+}
+
+fn comparison_text(comparison: &Comparison) -> String {
+    let mut table = Table::new(&[
+        "stage",
+        "ours ms",
+        "PyTorch ms",
+        "speed",
+        "of medians",
+        "difference",
+    ]);
+    for stage in &comparison.stages {
+        table.push(vec![
+            stage.stage.to_owned(),
+            format!("{:.2}", stage.ours.best_ms),
+            format!("{:.2}", stage.theirs.best_ms),
+            format!("{:.2} x", stage.speed_ratio),
+            format!("{:.2} x", stage.median_ratio),
+            format!("{:.0e}", stage.difference),
+        ]);
+    }
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let ours = comparison
+        .our_peak_bytes
+        .map_or_else(|| "-".to_owned(), |bytes| format!("{:.0} MiB", mebibytes(bytes)));
+    format!(
+        "beside PyTorch {}, {}, by turns:\n{}peak memory: ours {ours}, PyTorch {:.0} MiB\n",
+        comparison.torch,
+        comparison.precision,
+        table.render(),
+        mebibytes(comparison.their_peak_bytes)
+    )
+}
+
+fn generator_text(generator: &GeneratorBench) -> String {
+    format!(
+        "\n{} ({}), {}: a step of one picture takes {:.1} ms (median {:.1}), loading {:.0} ms\n",
+        generator.generator,
+        generator.hash,
+        generator.precision,
+        generator.step.best_ms,
+        generator.step.median_ms,
+        generator.load_ms
+    )
+}
+
+fn token_cost_text(costs: &[TokenCost]) -> String {
+    let best_ms = |tokens: usize| {
+        let cost = costs.iter().find(|cost| cost.tokens == tokens);
+        cost.map_or(f64::NAN, |cost| cost.evaluation.best_ms)
+    };
+    let mut table = Table::new(&["tokens", "best ms", "median ms", "of 32 tokens"]);
+    for cost in costs {
+        table.push(vec![
+            cost.tokens.to_string(),
+            format!("{:.2}", cost.evaluation.best_ms),
+            format!("{:.2}", cost.evaluation.median_ms),
+            format!("{:.1} x", cost.evaluation.best_ms / best_ms(32)),
+        ]);
+    }
+    format!(
+        "\none evaluation of two blocks of SiT-XL (width 1152), by the length of the sequence:\n{}\
+         256 tokens over 32: {:.1} x; 1024 tokens over 64: {:.1} x. The paper's throughput gains, whole pictures on a \
+         GPU: up to 18 x at 256 pixels and 55 x at 512\n",
+        table.render(),
+        best_ms(256) / best_ms(32),
+        best_ms(1024) / best_ms(64)
+    )
 }
 
 fn stages_table(stages: &[Stage]) -> String {

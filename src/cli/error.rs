@@ -1,5 +1,6 @@
 //! What can go wrong in a command, and how it is told.
 
+use crate::bench::AgainstError;
 use crate::document::{DocumentError, RecipeError};
 use crate::engine::EngineError;
 use crate::generator::GeneratorError;
@@ -34,6 +35,8 @@ pub(crate) enum CliError {
     Edit(#[from] EditError),
     #[error(transparent)]
     Train(#[from] TrainError),
+    #[error(transparent)]
+    Against(#[from] AgainstError),
     #[error("cannot create the folder {}: {source}; choose another --out", .path.display())]
     Folder { path: PathBuf, source: std::io::Error },
     #[error("{} is a file, not a folder; choose another --out", .0.display())]

@@ -81,6 +81,10 @@ impl<'a> ControlHook<'a> {
 }
 
 impl PassHook for ControlHook<'_> {
+    fn reads_outputs(&self) -> bool {
+        false
+    }
+
     fn after(&mut self, _stage: Stage, _output: &Tensor) -> Result<(), TokenizerError> {
         if self.control.is_cancelled() {
             return Err(TokenizerError::Cancelled);

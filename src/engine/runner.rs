@@ -3,7 +3,9 @@ use super::threads::{self, BlockTimer};
 use super::{Control, DeviceChoice, EngineError, Precision, device};
 use crate::latent::{Assignment, Bottleneck, Codebook, LatentSpace, LatentState, Mixture, Tokens};
 use crate::picture::Planar;
-use crate::tokenizer::{Encoding, ModelArgs, ModelClass, ModelFiles, Posterior, Tokenizer, TokenizerError};
+use crate::tokenizer::{
+    Encoding, ModelArgs, ModelClass, ModelFiles, PassHook, Posterior, Tokenizer, TokenizerError,
+};
 use candle_core::{DType, Device, IndexOp, Tensor};
 use rayon::ThreadPool;
 use std::sync::Arc;
@@ -169,6 +171,33 @@ impl Runner {
     /// # Errors
     /// [`EngineError::TokenShape`], a fault of the device, [`EngineError::Cancelled`].
     pub fn decode(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
+        self.decode_by(tokens, control, Tokenizer::decode)
+    }
+
+    /// As [`Self::decode`], faster and less exact where [`Self::prepare_preview`] says so: for a picture that the exact
+    /// one will follow.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_preview(
+        &self,
+        tokens: &[&Tokens],
+        control: &dyn Control,
+    ) -> Result<Vec<Planar>, EngineError> {
+        self.decode_by(tokens, control, Tokenizer::decode_preview)
+    }
+
+    /// Makes previews ready; see [`Tokenizer::prepare_preview`].
+    pub fn prepare_preview(&self) -> bool {
+        self.model.run(Tokenizer::prepare_preview)
+    }
+
+    fn decode_by(
+        &self,
+        tokens: &[&Tokens],
+        control: &dyn Control,
+        decode: impl FnOnce(&Tokenizer, &Tensor, &mut dyn PassHook) -> Result<Tensor, TokenizerError> + Send,
+    ) -> Result<Vec<Planar>, EngineError> {
         for given in tokens {
             check_tokens(given, &self.info.space)?;
         }
@@ -186,7 +215,11 @@ impl Runner {
         let stage_count = decoder_stages(&self.info.args);
         self.model.run(|tokenizer| {
             let z = Tensor::from_vec(values, shape, &self.model.device)?;
-            planars(&tokenizer.decode(&z, &mut ControlHook::new(control, stage_count))?)
+            planars(&decode(
+                tokenizer,
+                &z,
+                &mut ControlHook::new(control, stage_count),
+            )?)
         })
     }
 }

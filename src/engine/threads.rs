@@ -130,6 +130,10 @@ impl<'a> BlockTimer<'a> {
 }
 
 impl PassHook for BlockTimer<'_> {
+    fn reads_outputs(&self) -> bool {
+        false
+    }
+
     fn after(&mut self, stage: Stage, _output: &Tensor) -> Result<(), TokenizerError> {
         let now = Instant::now();
         if matches!(stage, Stage::DecoderBlock(_)) {

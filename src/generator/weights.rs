@@ -1,15 +1,25 @@
 use super::GeneratorError;
+use crate::kernel::{Activation, FloatFormat, Grouping, Isa, PackedWeight, product_of_rows};
 use crate::tokenizer::TokenizerError;
+use crate::tokenizer::by_hand::with_values;
 use crate::tokenizer::checkpoint::{Checkpoint, Reading};
-use crate::tokenizer::fused;
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use std::collections::HashMap;
+use std::sync::Arc;
 
-/// A dense layer with its weight laid out [in, out], the layout candle multiplies fastest.
+/// A dense layer.
 #[derive(Debug, Clone)]
 pub(super) struct Dense {
-    weight: Tensor,
+    weight: Weight,
     bias: Tensor,
+}
+
+#[derive(Debug, Clone)]
+enum Weight {
+    /// [in, out], the layout candle multiplies fastest.
+    Transposed(Tensor),
+    /// For the CPU's own products; holds the bias too.
+    Panels(Arc<PackedWeight>),
 }
 
 impl Dense {
@@ -21,26 +31,29 @@ impl Dense {
         if let Some(last) = shape.last_mut() {
             *last = self.bias.elem_count();
         }
-        let y = self.product(&flat)?;
-        if y.device().is_cpu() {
-            // The product is new and nobody else's.
-            fused::add_bias(&y, &self.bias)?;
-            return y.reshape(shape);
+        match &self.weight {
+            Weight::Panels(packed) => {
+                let y = with_values(&flat.contiguous()?, |x| {
+                    product_of_rows(Isa::best(), x, packed, Activation::None)
+                })?;
+                Tensor::from_vec(y, shape, x.device())
+            }
+            Weight::Transposed(weight) => product(&flat, weight)?.broadcast_add(&self.bias)?.reshape(shape),
         }
-        y.broadcast_add(&self.bias)?.reshape(shape)
     }
+}
 
-    fn product(&self, x: &Tensor) -> CandleResult<Tensor> {
-        let dtype = self.weight.dtype();
-        if dtype == DType::F32 {
-            return x.matmul(&self.weight);
-        }
-        // The CPU has no half-precision product: only the weights are widened there.
-        if self.weight.device().is_cpu() {
-            return x.matmul(&self.weight.to_dtype(DType::F32)?);
-        }
-        x.to_dtype(dtype)?.matmul(&self.weight)?.to_dtype(DType::F32)
+/// candle's product.
+fn product(x: &Tensor, weight: &Tensor) -> CandleResult<Tensor> {
+    let dtype = weight.dtype();
+    if dtype == DType::F32 {
+        return x.matmul(weight);
     }
+    // The CPU has no half-precision product: only the weights are widened there.
+    if weight.device().is_cpu() {
+        return x.matmul(&weight.to_dtype(DType::F32)?);
+    }
+    x.to_dtype(dtype)?.matmul(weight)?.to_dtype(DType::F32)
 }
 
 /// Where tensors come from while a network is built.
@@ -84,12 +97,30 @@ impl Weights<'_> {
     /// The layer `name`.{weight [out, ...], bias `[out]`}; further axes of the weight are one, flattened.
     pub(super) fn dense(&mut self, name: &str) -> Result<Dense, GeneratorError> {
         let weight = self.source.tensor(&format!("{name}.weight"))?.flatten_from(1)?;
+        let bias = self.plain(&format!("{name}.bias"))?;
+        let format = match self.dtype {
+            DType::F32 if self.device.is_cpu() => Some(FloatFormat::F32),
+            DType::BF16 if self.device.is_cpu() => Some(FloatFormat::Bf16),
+            _ => None,
+        };
+        if let Some(format) = format {
+            let (_, inputs) = weight.dims2()?;
+            let values_of_bias = bias.to_vec1::<f32>()?;
+            let packed = with_values(&weight.contiguous()?, |values| {
+                let row = |row: usize| (&values[row * inputs..][..inputs], 1.0);
+                PackedWeight::new(format, inputs, Grouping::dense(inputs), &values_of_bias, row)
+            })?;
+            return Ok(Dense {
+                weight: Weight::Panels(Arc::new(packed)),
+                bias,
+            });
+        }
         let packed = weight.t()?.contiguous()?;
         // The state dict's form is freed before the next copy is made.
         drop(weight);
         Ok(Dense {
-            weight: packed.to_dtype(self.dtype)?.to_device(self.device)?,
-            bias: self.plain(&format!("{name}.bias"))?,
+            weight: Weight::Transposed(packed.to_dtype(self.dtype)?.to_device(self.device)?),
+            bias,
         })
     }
 }

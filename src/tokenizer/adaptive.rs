@@ -1,9 +1,9 @@
 //! Norms of the adaptive kind ("movq"): nothing learned for each channel; the raw latents shift and scale their own
 //! tokens, all others are only normalised.
 
-use super::layers::{After, Builder, LayerNorm, Linear, RowChange};
+use super::layers::{After, Builder, LayerNorm, Linear};
 use super::{Math, TokenizerError};
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 /// Latents [B, L, C] as the modulations read them: after SiLU, before `post_quant_conv`.
 #[derive(Debug, Clone)]
@@ -14,13 +14,19 @@ impl Steering {
     pub(super) fn new(z: &Tensor) -> Result<Self, TokenizerError> {
         Ok(Self(z.silu()?))
     }
+
+    /// [B, L, C].
+    pub(super) fn values(&self) -> &Tensor {
+        &self.0
+    }
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct AdaptiveNorm {
     norm: LayerNorm,
-    /// From C channels to shift and scale `[2D]`.
-    modulation: Linear,
+    /// From C channels to a shift and a scale of each of D.
+    shift: Linear,
+    scale: Linear,
 }
 
 impl AdaptiveNorm {
@@ -31,13 +37,13 @@ impl AdaptiveNorm {
         block: &str,
         width: usize,
     ) -> Result<(Self, Self), TokenizerError> {
-        let norm = builder.plain_norm(width)?;
-        let (attention, mlp) = modulation(builder, block)?.split(2 * width)?;
-        let with = |modulation| Self {
-            norm: norm.clone(),
-            modulation,
-        };
-        Ok((with(attention), with(mlp)))
+        let mut norms = Self::load_all(builder, block, width)?;
+        match (norms.pop(), norms.pop()) {
+            (Some(mlp), Some(attention)) => Ok((attention, mlp)),
+            _ => Err(TokenizerError::Input(format!(
+                "the modulation of `{block}` is too small for two norms"
+            ))),
+        }
     }
 
     /// The norm after the last block, with a layer [2D, C].
@@ -46,10 +52,31 @@ impl AdaptiveNorm {
         prefix: &str,
         width: usize,
     ) -> Result<Self, TokenizerError> {
-        Ok(Self {
-            norm: builder.plain_norm(width)?,
-            modulation: modulation(builder, prefix)?,
-        })
+        Self::load_all(builder, prefix, width)?
+            .pop()
+            .ok_or_else(|| TokenizerError::Input(format!("the modulation of `{prefix}` is too small")))
+    }
+
+    /// The norms of a layer behind a SiLU (`adaLN_modulation`): shift and scale of each.
+    fn load_all(builder: &mut Builder<'_>, prefix: &str, width: usize) -> Result<Vec<Self>, TokenizerError> {
+        let norm = builder.plain_norm(width)?;
+        let mut layers = builder
+            .stacked_linears(&format!("{prefix}.adaLN_modulation.1"), width)?
+            .into_iter();
+        let mut norms = Vec::new();
+        while let (Some(shift), Some(scale)) = (layers.next(), layers.next()) {
+            norms.push(Self {
+                norm: norm.clone(),
+                shift,
+                scale,
+            });
+        }
+        Ok(norms)
+    }
+
+    /// The norm itself, and the layers that make shift and scale of the steering latents.
+    pub(super) fn parts(&self) -> (&LayerNorm, &Linear, &Linear) {
+        (&self.norm, &self.shift, &self.scale)
     }
 
     /// `x` [B, T, D]; its last L tokens are the latents that steer. Without steering all tokens are only normalised.
@@ -63,19 +90,12 @@ impl AdaptiveNorm {
         let Some(steering) = steering else {
             return Ok(normalised);
         };
-        let modulation = self.modulation.forward(&steering.0, math, After::Nothing)?;
-        let (length, width) = (normalised.dim(1)?, normalised.dim(2)?);
-        let latent_count = modulation.dim(1)?;
+        let (length, latent_count) = (normalised.dim(1)?, steering.0.dim(1)?);
         let others = length.saturating_sub(latent_count);
-        let shift = modulation.narrow(D::Minus1, 0, width)?;
+        let shift = self.shift.forward(&steering.0, math, After::Nothing)?;
         // The reference multiplies by the scale itself, not by one more.
-        let scale = modulation.narrow(D::Minus1, width, width)?;
+        let scale = self.scale.forward(&steering.0, math, After::Nothing)?;
         let latents = ((normalised.narrow(1, others, latent_count)? * scale)? + shift)?;
         Ok(Tensor::cat(&[&normalised.narrow(1, 0, others)?, &latents], 1)?)
     }
-}
-
-/// The linear layer behind a SiLU in the reference's `adaLN_modulation`.
-fn modulation(builder: &mut Builder<'_>, prefix: &str) -> Result<Linear, TokenizerError> {
-    builder.linear(&format!("{prefix}.adaLN_modulation.1"), RowChange::None)
 }

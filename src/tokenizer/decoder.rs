@@ -6,9 +6,11 @@ use super::by_hand::WeightGradients;
 use super::head::PixelHead;
 use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
+use super::stage::VitStages;
 use super::vit::{NormKind, Vit};
 use super::{Math, ModelArgs, PassHook, Stage, TokenizerError};
 use candle_core::Tensor;
+use std::sync::{Arc, OnceLock};
 
 #[derive(Debug, Clone)]
 pub(super) struct Decoder {
@@ -17,6 +19,8 @@ pub(super) struct Decoder {
     latent_positions: Tensor,
     norms: NormKind,
     vit: Vit,
+    /// `vit` with weights in 8 bits; None within where the processor has no products of them.
+    preview: Arc<OnceLock<Option<Vit>>>,
     head: PixelHead,
     /// Image tokens (N).
     patch_count: usize,
@@ -115,14 +119,45 @@ impl Decoder {
             latent_positions: builder.tensor("decoder.latent_pos_embed")?,
             norms,
             vit: Vit::load(builder, "decoder.model", size, norms, rotary)?,
+            preview: Arc::default(),
             head: PixelHead::load(builder, args)?,
             patch_count: args.decoder_patches(),
         })
     }
 
+    /// Whether [`Self::preview`] has been or can be made ready.
+    pub(super) fn has_preview(&self) -> bool {
+        self.preview().is_some()
+    }
+
+    /// The transformer in 8 bits, made when it is first asked for.
+    fn preview(&self) -> Option<&Vit> {
+        self.preview.get_or_init(|| self.vit.quantised()).as_ref()
+    }
+
+    /// As [`Self::forward`], with weights in 8 bits where there is a transformer of such.
+    pub(super) fn forward_preview(
+        &self,
+        z: &Tensor,
+        hook: &mut dyn PassHook,
+    ) -> Result<Tensor, TokenizerError> {
+        let vit = self.preview().unwrap_or(&self.vit);
+        self.forward_through(vit, z, Math::Fused, hook)
+    }
+
     /// `z` [B, L, C] to [B, 3, H, W].
     pub(super) fn forward(
         &self,
+        z: &Tensor,
+        math: Math,
+        hook: &mut dyn PassHook,
+    ) -> Result<Tensor, TokenizerError> {
+        self.forward_through(&self.vit, z, math, hook)
+    }
+
+    fn forward_through(
+        &self,
+        vit: &Vit,
         z: &Tensor,
         math: Math,
         hook: &mut dyn PassHook,
@@ -135,18 +170,15 @@ impl Decoder {
         let sequence = Tensor::cat(&[fixed, latents.broadcast_add(&self.latent_positions)?], 1)?;
         hook.after(Stage::DecoderSequence, &sequence)?;
         let kept = fixed_count - self.patch_count..fixed_count;
-        if let Some(image_tokens) = self.vit.forward_in_one(&sequence, math, kept)? {
+        if let Some(image_tokens) = vit.forward_in_one(&sequence, math, kept.clone())? {
             return self.head.forward(&image_tokens, math);
         }
         let steering = match self.norms {
             NormKind::Affine => None,
             NormKind::Adaptive => Some(Steering::new(z)?),
         };
-        let sequence = self.vit.forward(sequence, steering.as_ref(), math, |index, x| {
-            hook.after(Stage::DecoderBlock(index), x)
-        })?;
-        hook.after(Stage::DecoderNorm, &sequence)?;
-        let image_tokens = sequence.narrow(1, fixed_count - self.patch_count, self.patch_count)?;
+        let stages = VitStages::Decoder(hook);
+        let image_tokens = vit.forward(sequence, steering.as_ref(), math, kept, stages)?;
         hook.after(Stage::DecoderImageTokens, &image_tokens)?;
         self.head.forward(&image_tokens, math)
     }

@@ -3,6 +3,7 @@
 use super::by_hand::WeightGradients;
 use super::layers::{After, Builder, Linear, RowChange};
 use super::rotary::{Grid, Rotary};
+use super::stage::VitStages;
 use super::vit::{NormKind, Vit};
 use super::{Math, ModelArgs, PassHook, Stage, TokenizerError};
 use candle_core::Tensor;
@@ -77,14 +78,12 @@ impl Encoder {
         )?;
         hook.after(Stage::EncoderSequence, &sequence)?;
         let kept = 1 + patch_count..1 + patch_count + latent_count;
-        if let Some(latents) = self.vit.forward_in_one(&sequence, math, kept)? {
+        if let Some(latents) = self.vit.forward_in_one(&sequence, math, kept.clone())? {
             return self.quant_conv.forward(&latents, math, After::Nothing);
         }
-        let sequence = self.vit.forward(sequence, None, math, |index, x| {
-            hook.after(Stage::EncoderBlock(index), x)
-        })?;
-        hook.after(Stage::EncoderNorm, &sequence)?;
-        let latents = sequence.narrow(1, 1 + patch_count, latent_count)?;
+        let latents = self
+            .vit
+            .forward(sequence, None, math, kept, VitStages::Encoder(hook))?;
         hook.after(Stage::EncoderTokens, &latents)?;
         self.quant_conv.forward(&latents, math, After::Nothing)
     }

@@ -1,10 +1,12 @@
-//! Products with weights that do not learn.
+//! Layers whose weights do not learn.
 
-use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor};
+use crate::kernel::{Activation, Isa, PackedWeight, product_of_rows};
+use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
+use std::sync::Arc;
 
-/// `x` [rows, in] times weights [in, out] on the CPU, all f32. candle's own product goes back to both sides; this one
-/// to `x` alone, so that the gradient of an input costs no more than the pass itself.
-pub(super) struct FixedProduct(pub(super) Tensor);
+/// `x` [rows, in] through packed weights, with their bias, f32 on the CPU. candle's own product goes back to both
+/// sides; this one to `x` alone, so that the gradient of an input costs no more than the pass itself.
+pub(super) struct FixedProduct(pub(super) Arc<PackedWeight>);
 
 impl CustomOp1 for FixedProduct {
     fn name(&self) -> &'static str {
@@ -19,21 +21,29 @@ impl CustomOp1 for FixedProduct {
             .contiguous_offsets()
             .and_then(|(start, end)| values.get(start..end))
             .ok_or_else(|| Error::msg("an input of a fixed product is contiguous"))?;
-        let x = Tensor::from_slice(values, layout.shape().clone(), &Device::Cpu)?;
-        let product = x.matmul(&self.0)?;
-        let shape = product.shape().clone();
-        Ok((CpuStorage::F32(product.flatten_all()?.to_vec1()?), shape))
+        let (rows, inputs) = layout.shape().dims2()?;
+        if inputs != self.0.inputs() {
+            return Err(Error::msg(format!(
+                "a fixed product takes {} channels, not {inputs}",
+                self.0.inputs()
+            )));
+        }
+        let product = product_of_rows(Isa::best(), values, &self.0, Activation::None);
+        Ok((CpuStorage::F32(product), (rows, self.0.outputs()).into()))
     }
 
-    fn bwd(&self, _x: &Tensor, _product: &Tensor, pull: &Tensor) -> Result<Option<Tensor>> {
-        Ok(Some(pull.contiguous()?.matmul(&self.0.t()?)?))
+    fn bwd(&self, x: &Tensor, _product: &Tensor, pull: &Tensor) -> Result<Option<Tensor>> {
+        // Unpacked for each pass back: beside the packed weights the unpacked ones would double the model.
+        let weight = Tensor::from_vec(self.0.unpacked(), (self.0.inputs(), self.0.outputs()), x.device())?;
+        Ok(Some(pull.contiguous()?.matmul(&weight.t()?)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Var;
+    use crate::kernel::{FloatFormat, Grouping};
+    use candle_core::{Device, Var};
 
     #[test]
     fn it_is_the_product_and_goes_back_as_the_product_does() {
@@ -42,16 +52,38 @@ mod tests {
                 .map(|index| ((index * 37 + seed) % 23) as f32 / 11.0 - 1.0)
                 .collect()
         };
-        let weight = Tensor::from_vec(values(12, 1), (4, 3), &Device::Cpu).unwrap();
+        let rows = values(12, 1);
+        let bias = values(3, 2);
+        let packed = PackedWeight::new(FloatFormat::F32, 4, Grouping { group: 2 }, &bias, |row| {
+            (&rows[4 * row..][..4], 1.0)
+        });
+        let weight = Tensor::from_vec(rows.clone(), (3, 4), &Device::Cpu).unwrap();
+        let bias = Tensor::from_vec(bias.clone(), 3, &Device::Cpu).unwrap();
         let pull = Tensor::from_vec(values(15, 5), (5, 3), &Device::Cpu).unwrap();
         let x = Var::from_vec(values(20, 3), (5, 4), &Device::Cpu).unwrap();
-        let gradient = |product: Tensor| {
+        let gradient = |product: &Tensor| {
             let store = (product * &pull).unwrap().sum_all().unwrap().backward().unwrap();
-            store.get(x.as_tensor()).unwrap().to_vec2::<f32>().unwrap()
+            store
+                .get(x.as_tensor())
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
         };
-        let plain = x.matmul(&weight).unwrap();
-        let fixed = x.apply_op1(FixedProduct(weight)).unwrap();
-        assert_eq!(fixed.to_vec2::<f32>().unwrap(), plain.to_vec2::<f32>().unwrap());
-        assert_eq!(gradient(fixed), gradient(plain));
+        let plain = x
+            .matmul(&weight.t().unwrap())
+            .unwrap()
+            .broadcast_add(&bias)
+            .unwrap();
+        let fixed = x.apply_op1(FixedProduct(Arc::new(packed))).unwrap();
+        let flat = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let pairs = [(flat(&fixed), flat(&plain)), (gradient(&fixed), gradient(&plain))];
+        for (found, expected) in pairs
+            .iter()
+            .flat_map(|(found, expected)| found.iter().zip(expected))
+        {
+            assert!((found - expected).abs() < 1e-6, "{found} instead of {expected}");
+        }
     }
 }

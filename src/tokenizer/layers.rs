@@ -4,8 +4,11 @@ use super::fixed_product::FixedProduct;
 use super::fused;
 use super::source::Source;
 use super::{Math, TokenizerError};
+use crate::kernel::{self, Activation, FloatFormat, Grouping, Isa, PackedWeight, product_of_rows};
 use candle_core::{D, DType, Device, Storage, Tensor};
 use candle_nn::ops;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Every norm of the ViTs (timm's DINOv2 models).
 const NORM_EPSILON: f32 = 1e-6;
@@ -84,37 +87,110 @@ impl Builder<'_> {
     /// `weight` [out, ...] is taken as [out, in]. The row change applies to the packed form only; in the other the
     /// caller computes its effect on the output.
     pub(super) fn linear(&mut self, prefix: &str, change: RowChange<'_>) -> Result<Linear, TokenizerError> {
+        let given = self.layer(prefix)?;
+        let all = 0..given.1.elem_count();
+        self.place(given, all, change, None)
+    }
+
+    /// As [`Self::linear`]; where packed for the CPU, the inputs lie in groups of `group` channels.
+    pub(super) fn grouped_linear(
+        &mut self,
+        prefix: &str,
+        change: RowChange<'_>,
+        group: usize,
+    ) -> Result<Linear, TokenizerError> {
+        let given = self.layer(prefix)?;
+        let all = 0..given.1.elem_count();
+        self.place(given, all, change, Some(Grouping { group }))
+    }
+
+    /// A layer whose outputs are several layers' one after the other, each of `rows`.
+    pub(super) fn stacked_linears(
+        &mut self,
+        prefix: &str,
+        rows: usize,
+    ) -> Result<Vec<Linear>, TokenizerError> {
+        let given = self.layer(prefix)?;
+        (0..given.1.elem_count() / rows.max(1))
+            .map(|part| {
+                self.place(
+                    given.clone(),
+                    part * rows..(part + 1) * rows,
+                    RowChange::None,
+                    None,
+                )
+            })
+            .collect()
+    }
+
+    fn layer(&mut self, prefix: &str) -> Result<(Tensor, Tensor), TokenizerError> {
         let weight = self.source.tensor(&format!("{prefix}.weight"))?.flatten_from(1)?;
-        let bias = self.source.tensor(&format!("{prefix}.bias"))?;
+        Ok((weight, self.source.tensor(&format!("{prefix}.bias"))?))
+    }
+
+    /// The outputs `part` of a layer as given, in this builder's form.
+    fn place(
+        &self,
+        (weight, bias): (Tensor, Tensor),
+        part: Range<usize>,
+        change: RowChange<'_>,
+        grouping: Option<Grouping>,
+    ) -> Result<Linear, TokenizerError> {
+        let all = weight;
+        let weight = all.narrow(0, part.start, part.len())?;
+        drop(all);
+        let bias = bias.narrow(0, part.start, part.len())?;
         if self.form == Form::AsGiven {
             return Ok(Linear {
-                weight: weight.to_device(self.device)?,
+                weight: Weight::AsGiven(weight.to_device(self.device)?),
                 bias: bias.to_device(self.device)?,
-                form: self.form,
             });
         }
         let (rows, columns) = weight.dims2()?;
-        let packed = with_values(&weight, |values| transpose(values, rows, columns, change))?;
-        let bias = with_values(&bias, |values| {
+        let bias: Vec<f32> = with_values(&bias, |values| {
             (0..rows)
                 .map(|row| {
                     values.get(change.source_row(row)).copied().unwrap_or_default() * change.factor(row)
                 })
                 .collect()
         })?;
+        if let Some(format) = self.panel_format() {
+            let grouping = grouping.unwrap_or(Grouping::dense(columns));
+            let packed = with_values(&weight, |values| {
+                PackedWeight::new(format, columns, grouping, &bias, |row| {
+                    (
+                        &values[change.source_row(row) * columns..][..columns],
+                        change.factor(row),
+                    )
+                })
+            })?;
+            return Ok(Linear {
+                weight: Weight::Panels(Arc::new(packed)),
+                bias: Tensor::from_vec(bias, rows, self.device)?,
+            });
+        }
+        let packed = with_values(&weight, |values| transpose(values, rows, columns, change))?;
         // The state dict's form is freed before the next copy is made, so that one matrix at most is there twice.
         drop(weight);
         let packed = Tensor::from_vec(packed, (columns, rows), &Device::Cpu)?.to_dtype(self.dtype)?;
         Ok(Linear {
-            weight: packed.to_device(self.device)?,
+            weight: Weight::Transposed(packed.to_device(self.device)?),
             bias: Tensor::from_vec(bias, rows, self.device)?,
-            form: self.form,
         })
+    }
+
+    /// How matrices are packed for the CPU; None where candle's products serve.
+    fn panel_format(&self) -> Option<FloatFormat> {
+        match self.dtype {
+            DType::F32 if self.device.is_cpu() => Some(FloatFormat::F32),
+            DType::BF16 if self.device.is_cpu() => Some(FloatFormat::Bf16),
+            _ => None,
+        }
     }
 }
 
 /// Calls `work` with a tensor's row-major values, without a copy where it lies so on the CPU.
-fn with_values<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> T) -> Result<T, TokenizerError> {
+pub(super) fn with_values<T>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> T) -> Result<T, TokenizerError> {
     let tensor = tensor.to_device(&Device::Cpu)?.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     if let (Storage::Cpu(storage), Some((start, end))) = (&*storage, layout.contiguous_offsets())
@@ -147,10 +223,18 @@ fn transpose(values: &[f32], rows: usize, columns: usize, change: RowChange<'_>)
 /// y = x W^T + b.
 #[derive(Debug, Clone)]
 pub(super) struct Linear {
-    /// [in, out] when packed, else [out, in].
-    weight: Tensor,
+    weight: Weight,
     bias: Tensor,
-    form: Form,
+}
+
+#[derive(Debug, Clone)]
+enum Weight {
+    /// [out, in].
+    AsGiven(Tensor),
+    /// [in, out].
+    Transposed(Tensor),
+    /// For the CPU's own products; holds the bias too.
+    Panels(Arc<PackedWeight>),
 }
 
 /// What becomes of a linear layer's output.
@@ -166,26 +250,20 @@ pub(super) enum After<'a> {
 }
 
 impl Linear {
-    /// Two layers: the first `rows` outputs, and the others.
-    pub(super) fn split(&self, rows: usize) -> Result<(Self, Self), TokenizerError> {
-        let others = self.bias.dim(0)?.saturating_sub(rows);
-        let part = |start: usize, count: usize| -> Result<Self, TokenizerError> {
-            let weight = match self.form {
-                Form::Packed => self.weight.narrow(1, start, count)?.contiguous()?,
-                Form::AsGiven => self.weight.narrow(0, start, count)?,
-            };
-            Ok(Self {
-                weight,
-                bias: self.bias.narrow(0, start, count)?,
-                form: self.form,
-            })
-        };
-        Ok((part(0, rows)?, part(rows, others)?))
+    /// `weight` [out, in] and `bias`; None where they are packed.
+    pub(super) fn given(&self) -> Option<(Tensor, Tensor)> {
+        match &self.weight {
+            Weight::AsGiven(weight) => Some((weight.clone(), self.bias.clone())),
+            Weight::Transposed(_) | Weight::Panels(_) => None,
+        }
     }
 
-    /// `weight` [out, in] and `bias`, where they are kept as given.
-    pub(super) fn given(&self) -> (Tensor, Tensor) {
-        (self.weight.clone(), self.bias.clone())
+    /// Weight and bias where they are packed for the CPU's own products.
+    pub(super) fn panels(&self) -> Option<&Arc<PackedWeight>> {
+        match &self.weight {
+            Weight::Panels(packed) => Some(packed),
+            Weight::AsGiven(_) | Weight::Transposed(_) => None,
+        }
     }
 
     /// [..., in] f32 to [..., out] f32.
@@ -193,10 +271,37 @@ impl Linear {
         let mut dims = x.dims().to_vec();
         let inputs = dims.pop().unwrap_or_default();
         let rows: usize = dims.iter().product();
-        let y = self.product(&x.reshape((rows, inputs))?, math)?;
-        dims.push(y.dim(D::Minus1)?);
+        let x = x.reshape((rows, inputs))?;
+        dims.push(self.bias.dim(0)?);
+        match &self.weight {
+            Weight::Panels(packed) if math == Math::Fused => {
+                let y = with_values(&x, |x| {
+                    product_of_rows(Isa::best(), x, packed, after.activation())
+                })?;
+                let y = Tensor::from_vec(y, dims, x.device())?;
+                Ok(match after {
+                    After::Add(residual) => (y + residual)?,
+                    After::Nothing | After::Gelu | After::TanhGelu => y,
+                })
+            }
+            Weight::Panels(packed) => {
+                let y = x.contiguous()?.apply_op1(FixedProduct(Arc::clone(packed)))?;
+                after.apply(y.reshape(dims)?)
+            }
+            Weight::AsGiven(weight) => self.finish(product(&x, &weight.t()?)?, dims, math, after),
+            Weight::Transposed(weight) => self.finish(product(&x, weight)?, dims, math, after),
+        }
+    }
+
+    /// Bias and what follows it, to a product that is new and nobody else's.
+    fn finish(
+        &self,
+        y: Tensor,
+        dims: Vec<usize>,
+        math: Math,
+        after: After<'_>,
+    ) -> Result<Tensor, TokenizerError> {
         if has_fused_operations(&y, math) {
-            // The product is new and nobody else's, so it may be changed in place.
             match after {
                 After::Nothing => fused::add_bias(&y, &self.bias)?,
                 After::TanhGelu => {
@@ -210,37 +315,42 @@ impl Linear {
             }
             return Ok(y.reshape(dims)?);
         }
-        let y = y.broadcast_add(&self.bias)?.reshape(dims)?;
-        Ok(match after {
-            After::Nothing => y,
-            // candle's `gelu` is the tanh approximation.
-            After::Gelu => y.gelu_erf()?,
-            After::TanhGelu => y.gelu()?,
-            After::Add(residual) => (y + residual)?,
-        })
+        after.apply(y.broadcast_add(&self.bias)?.reshape(dims)?)
+    }
+}
+
+impl After<'_> {
+    fn activation(&self) -> Activation {
+        match self {
+            Self::Nothing | Self::Add(_) => Activation::None,
+            Self::Gelu => Activation::Gelu,
+            Self::TanhGelu => Activation::TanhGelu,
+        }
     }
 
-    fn product(&self, x: &Tensor, math: Math) -> Result<Tensor, TokenizerError> {
-        let is_fixed = math == Math::Differentiable && self.form == Form::Packed;
-        if is_fixed && self.weight.dtype() == DType::F32 && self.weight.device().is_cpu() {
-            return Ok(x.contiguous()?.apply_op1(FixedProduct(self.weight.clone()))?);
-        }
-        let weight = match self.form {
-            Form::Packed => self.weight.clone(),
-            Form::AsGiven => self.weight.t()?,
-        };
-        if weight.dtype() == DType::F32 {
-            return Ok(x.matmul(&weight)?);
-        }
-        // The CPU has no half-precision product: candle would widen both sides and round the result, so only the
-        // weights are widened here.
-        if weight.device().is_cpu() {
-            return Ok(x.matmul(&weight.to_dtype(DType::F32)?)?);
-        }
-        Ok(x.to_dtype(weight.dtype())?
-            .matmul(&weight)?
-            .to_dtype(DType::F32)?)
+    /// By operations that have a backward pass.
+    fn apply(&self, y: Tensor) -> Result<Tensor, TokenizerError> {
+        Ok(match self {
+            Self::Nothing => y,
+            // candle's `gelu` is the tanh approximation.
+            Self::Gelu => y.gelu_erf()?,
+            Self::TanhGelu => y.gelu()?,
+            Self::Add(residual) => (y + *residual)?,
+        })
     }
+}
+
+/// candle's product of `x` [rows, in] with a weight [in, out].
+fn product(x: &Tensor, weight: &Tensor) -> Result<Tensor, TokenizerError> {
+    if weight.dtype() == DType::F32 {
+        return Ok(x.matmul(weight)?);
+    }
+    // The CPU has no half-precision product: candle would widen both sides and round the result, so only the weights
+    // are widened here.
+    if weight.device().is_cpu() {
+        return Ok(x.matmul(&weight.to_dtype(DType::F32)?)?);
+    }
+    Ok(x.to_dtype(weight.dtype())?.matmul(weight)?.to_dtype(DType::F32)?)
 }
 
 /// LayerNorm over the last dimension.
@@ -251,6 +361,12 @@ pub(super) struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// As the CPU's own pass reads it.
+    pub(super) fn on_cpu(&self) -> Result<kernel::LayerNorm, TokenizerError> {
+        let (weight, bias) = (self.weight.to_vec1::<f32>()?, self.bias.to_vec1::<f32>()?);
+        Ok(kernel::LayerNorm::new(&weight, &bias, NORM_EPSILON))
+    }
+
     pub(super) fn given(&self) -> (Tensor, Tensor) {
         (self.weight.clone(), self.bias.clone())
     }

@@ -9,6 +9,7 @@ mod bottleneck;
 pub(crate) mod by_hand;
 pub(crate) mod checkpoint;
 mod config;
+mod cpu_vit;
 mod decoder;
 mod encoder;
 mod error;
@@ -439,6 +440,22 @@ impl Tokenizer {
     pub fn decode(&self, z: &Tensor, hook: &mut dyn PassHook) -> Result<Tensor, TokenizerError> {
         let z = self.take_tokens(z)?;
         self.decoder.forward(&z, self.math, hook)
+    }
+
+    /// Makes [`Self::decode_preview`] ready: the decoder's weights in 8 bits beside the exact ones, a quarter of their
+    /// size in f32. False where this model or processor has none, and previews are as slow as exact pictures.
+    pub fn prepare_preview(&self) -> bool {
+        self.decoder.has_preview()
+    }
+
+    /// As [`Self::decode`], faster and less exact: weights and activations in 8 bits, to be followed by the exact
+    /// picture. Without [`Self::prepare_preview`] the first call takes longer.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn decode_preview(&self, z: &Tensor, hook: &mut dyn PassHook) -> Result<Tensor, TokenizerError> {
+        let z = self.take_tokens(z)?;
+        self.decoder.forward_preview(&z, hook)
     }
 
     fn take_tokens(&self, tokens: &Tensor) -> Result<Tensor, TokenizerError> {

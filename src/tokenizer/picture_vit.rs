@@ -3,6 +3,7 @@
 use super::encoder::patches;
 use super::layers::{After, Builder, Form, Linear, RowChange};
 use super::source::GivenSource;
+use super::stage::VitStages;
 use super::vit::{NormKind, Vit};
 use super::{Math, TokenizerError, VitSize};
 use candle_core::{DType, Device, Tensor};
@@ -121,7 +122,7 @@ impl PictureVit {
         x: &Tensor,
         math: Math,
         before_blocks: impl FnOnce(&Tensor) -> Result<(), TokenizerError>,
-        after_block: impl FnMut(usize, &Tensor) -> Result<(), TokenizerError>,
+        mut after_block: impl FnMut(usize, &Tensor) -> Result<(), TokenizerError>,
     ) -> Result<Tensor, TokenizerError> {
         let embedded = self
             .patch_embed
@@ -130,7 +131,9 @@ impl PictureVit {
         let class = self.class_token.broadcast_as((batch, 1, width))?;
         let sequence = Tensor::cat(&[&class, &embedded], 1)?.broadcast_add(&self.positions)?;
         before_blocks(&sequence)?;
-        self.vit.forward(sequence, None, math, after_block)
+        let all = 0..sequence.dim(1)?;
+        self.vit
+            .forward(sequence, None, math, all, VitStages::Blocks(&mut after_block))
     }
 }
 

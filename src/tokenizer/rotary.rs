@@ -90,6 +90,11 @@ impl Rotary {
 }
 
 impl Rotation {
+    /// Cosine and sine [heads, T, head size / 2].
+    pub(super) fn tables(&self) -> (&Tensor, &Tensor) {
+        (&self.cosines, &self.sines)
+    }
+
     /// Turns adjacent pairs of channels of `x` [B, heads, T, head size].
     pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor, TokenizerError> {
         let (batch, heads, length, width) = x.dims4()?;

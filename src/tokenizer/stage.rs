@@ -1,5 +1,5 @@
 use super::TokenizerError;
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 /// A point of a pass where its hook is called; every output is [B, sequence, D] f32.
 ///
@@ -31,6 +31,12 @@ pub enum Stage {
 /// Sees the output of every stage of a pass; an error ends the pass there
 /// ([`TokenizerError::Cancelled`] is how a pass is cancelled between blocks).
 pub trait PassHook {
+    /// Whether [`Self::after`] reads outputs. Where it does not, it may get an empty tensor, and a pass leaves out what
+    /// nobody reads.
+    fn reads_outputs(&self) -> bool {
+        true
+    }
+
     /// Called once for each stage, in order.
     ///
     /// # Errors
@@ -38,11 +44,71 @@ pub trait PassHook {
     fn after(&mut self, stage: Stage, output: &Tensor) -> Result<(), TokenizerError>;
 }
 
+/// Who is told where a ViT's pass is.
+pub(super) enum VitStages<'a> {
+    Encoder(&'a mut dyn PassHook),
+    Decoder(&'a mut dyn PassHook),
+    /// Sees every block's output.
+    Blocks(&'a mut AfterBlock<'a>),
+}
+
+type AfterBlock<'a> = dyn FnMut(usize, &Tensor) -> Result<(), TokenizerError> + 'a;
+
+impl VitStages<'_> {
+    pub(super) fn reads_outputs(&self) -> bool {
+        match self {
+            Self::Encoder(hook) | Self::Decoder(hook) => hook.reads_outputs(),
+            Self::Blocks(_) => true,
+        }
+    }
+
+    /// `output` is only made where it is read.
+    pub(super) fn after_block(
+        &mut self,
+        index: usize,
+        output: impl FnOnce() -> Result<Tensor, TokenizerError>,
+    ) -> Result<(), TokenizerError> {
+        let output = self.output(output)?;
+        match self {
+            Self::Encoder(hook) => hook.after(Stage::EncoderBlock(index), &output),
+            Self::Decoder(hook) => hook.after(Stage::DecoderBlock(index), &output),
+            Self::Blocks(after_block) => after_block(index, &output),
+        }
+    }
+
+    /// As [`Self::after_block`].
+    pub(super) fn after_norm(
+        &mut self,
+        output: impl FnOnce() -> Result<Tensor, TokenizerError>,
+    ) -> Result<(), TokenizerError> {
+        let output = self.output(output)?;
+        match self {
+            Self::Encoder(hook) => hook.after(Stage::EncoderNorm, &output),
+            Self::Decoder(hook) => hook.after(Stage::DecoderNorm, &output),
+            Self::Blocks(_) => Ok(()),
+        }
+    }
+
+    fn output(
+        &self,
+        output: impl FnOnce() -> Result<Tensor, TokenizerError>,
+    ) -> Result<Tensor, TokenizerError> {
+        if self.reads_outputs() {
+            return output();
+        }
+        Ok(Tensor::zeros(0, DType::F32, &Device::Cpu)?)
+    }
+}
+
 /// Lets a pass run through.
 #[derive(Debug, Clone, Copy)]
 pub struct NoHook;
 
 impl PassHook for NoHook {
+    fn reads_outputs(&self) -> bool {
+        false
+    }
+
     fn after(&mut self, _stage: Stage, _output: &Tensor) -> Result<(), TokenizerError> {
         Ok(())
     }

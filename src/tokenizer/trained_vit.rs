@@ -1,7 +1,7 @@
 //! A ViT's pass and its way back, as one operation.
 
 use super::by_hand::{Attention, Matrix, Pair, SavedNorm, Sizes, WeightGradients, linear, with_values};
-use super::fused::gelu_and_slope;
+use crate::kernel::math::gelu_and_slope;
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use std::ops::Range;
 use std::sync::OnceLock;

@@ -3,14 +3,17 @@
 
 use super::adaptive::{AdaptiveNorm, Steering};
 use super::by_hand::WeightGradients;
+use super::cpu_vit::{CpuBlock, CpuNorm, CpuVit};
 use super::flash;
 use super::layers::{After, Builder, LayerNorm, Linear, RowChange, softmax};
 use super::rotary::{Rotary, Rotation};
+use super::stage::VitStages;
 use super::trained_vit::{BlockWeights, VitPass};
 use super::{Math, TokenizerError, VitSize};
+use crate::kernel::Isa;
 use candle_core::Tensor;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Which norms a transformer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,23 @@ impl Norm {
             Self::Adaptive(_) => None,
         }
     }
+
+    fn on_cpu(&self) -> Result<Option<CpuNorm>, TokenizerError> {
+        let (norm, steered) = match self {
+            Self::Affine(norm) => (norm, None),
+            Self::Adaptive(norm) => {
+                let (norm, shift, scale) = norm.parts();
+                let (Some(shift), Some(scale)) = (shift.panels(), scale.panels()) else {
+                    return Ok(None);
+                };
+                (norm, Some((Arc::clone(shift), Arc::clone(scale))))
+            }
+        };
+        Ok(Some(CpuNorm {
+            norm: Arc::new(norm.on_cpu()?),
+            steered,
+        }))
+    }
 }
 
 /// Blocks and the last norm.
@@ -51,6 +71,8 @@ pub(super) struct Vit {
     norm: Norm,
     /// None where positions are only added to the sequence.
     rotary: Option<Rotary>,
+    /// The whole pass on the CPU; None where the layers are not packed for it.
+    cpu: Option<Arc<CpuVit>>,
     /// Where a pass in one piece leaves the gradients of its weights; None for any other.
     gradients: Option<WeightGradients>,
 }
@@ -72,11 +94,44 @@ impl Vit {
             NormKind::Affine => Norm::Affine(builder.norm(&prefix)?),
             NormKind::Adaptive => Norm::Adaptive(AdaptiveNorm::load(builder, &prefix, size.embed_dim)?),
         };
-        Ok(Self {
+        let mut vit = Self {
             blocks,
             norm,
             rotary,
+            cpu: None,
             gradients: None,
+        };
+        vit.cpu = vit.on_cpu()?.map(Arc::new);
+        Ok(vit)
+    }
+
+    fn on_cpu(&self) -> Result<Option<CpuVit>, TokenizerError> {
+        let Some(first) = self.blocks.first() else {
+            return Ok(None);
+        };
+        let mut blocks = Vec::new();
+        for block in &self.blocks {
+            let Some(block) = block.on_cpu()? else {
+                return Ok(None);
+            };
+            blocks.push(block);
+        }
+        Ok(self.norm.on_cpu()?.map(|norm| CpuVit {
+            blocks,
+            norm,
+            heads: first.attention.num_heads,
+            head_dim: first.attention.head_dim,
+            isa: Isa::best(),
+        }))
+    }
+
+    /// This transformer with weights in 8 bits, for [`Self::forward`] with fused mathematics alone; None where there is
+    /// none.
+    pub(super) fn quantised(&self) -> Option<Self> {
+        let cpu = self.cpu.as_ref()?.quantised()?;
+        Some(Self {
+            cpu: Some(Arc::new(cpu)),
+            ..self.clone()
         })
     }
 
@@ -122,15 +177,19 @@ impl Vit {
         })
     }
 
-    /// [B, T, D] through all blocks and the norm; `steering` is read by adaptive norms alone, and `after_block` sees
-    /// every block's output.
+    /// [B, T, D] through all blocks and the norm to the tokens `kept` [B, kept, D]; `steering` is read by adaptive norms
+    /// alone.
     pub(super) fn forward(
         &self,
         sequence: Tensor,
         steering: Option<&Steering>,
         math: Math,
-        mut after_block: impl FnMut(usize, &Tensor) -> Result<(), TokenizerError>,
+        kept: Range<usize>,
+        mut stages: VitStages<'_>,
     ) -> Result<Tensor, TokenizerError> {
+        if let (Some(cpu), Math::Fused) = (&self.cpu, math) {
+            return cpu.forward(&sequence, steering, self.rotary.as_ref(), kept, &mut stages);
+        }
         let mut x = sequence;
         for (index, block) in self.blocks.iter().enumerate() {
             let rotation = self
@@ -139,9 +198,11 @@ impl Vit {
                 .map(|rotary| rotary.block(index))
                 .transpose()?;
             x = block.forward(&x, steering, rotation.as_ref(), math)?;
-            after_block(index, &x)?;
+            stages.after_block(index, || Ok(x.clone()))?;
         }
-        self.norm.forward(&x, steering, math)
+        let x = self.norm.forward(&x, steering, math)?;
+        stages.after_norm(|| Ok(x.clone()))?;
+        Ok(x.narrow(1, kept.start, kept.len())?)
     }
 }
 
@@ -165,18 +226,24 @@ struct ScaledLinear {
 }
 
 impl ScaledLinear {
-    /// `gamma`: the factors' key; blocks with adaptive norms have none.
-    fn load(builder: &mut Builder<'_>, linear: &str, gamma: Option<String>) -> Result<Self, TokenizerError> {
+    /// `gamma`: the factors' key; blocks with adaptive norms have none. `group`: channels that lie together where packed
+    /// for the CPU.
+    fn load(
+        builder: &mut Builder<'_>,
+        linear: &str,
+        gamma: Option<String>,
+        group: usize,
+    ) -> Result<Self, TokenizerError> {
         let Some(gamma) = gamma else {
             return Ok(Self {
-                linear: builder.linear(linear, RowChange::None)?,
+                linear: builder.grouped_linear(linear, RowChange::None, group)?,
                 gamma: None,
             });
         };
         if builder.is_packed() {
             let gamma = builder.source.tensor(&gamma)?.to_vec1::<f32>()?;
             return Ok(Self {
-                linear: builder.linear(linear, RowChange::Scale(&gamma))?,
+                linear: builder.grouped_linear(linear, RowChange::Scale(&gamma), group)?,
                 gamma: None,
             });
         }
@@ -221,21 +288,50 @@ impl Block {
             attention: Attention::load(builder, prefix, size, gamma("ls1"))?,
             norm2,
             fc1: builder.linear(&format!("{prefix}.mlp.fc1"), RowChange::None)?,
-            fc2: ScaledLinear::load(builder, &format!("{prefix}.mlp.fc2"), gamma("ls2"))?,
+            fc2: ScaledLinear::load(
+                builder,
+                &format!("{prefix}.mlp.fc2"),
+                gamma("ls2"),
+                size.mlp_dim(),
+            )?,
             has_tanh_gelu: false,
         })
+    }
+
+    /// None where a layer is not packed for the CPU.
+    fn on_cpu(&self) -> Result<Option<CpuBlock>, TokenizerError> {
+        let layers = [
+            &self.attention.qkv,
+            &self.attention.proj.linear,
+            &self.fc1,
+            &self.fc2.linear,
+        ];
+        let [Some(qkv), Some(proj), Some(fc1), Some(fc2)] = layers.map(Linear::panels) else {
+            return Ok(None);
+        };
+        let (Some(norm1), Some(norm2)) = (self.norm1.on_cpu()?, self.norm2.on_cpu()?) else {
+            return Ok(None);
+        };
+        Ok(Some(CpuBlock {
+            norm1,
+            qkv: Arc::clone(qkv),
+            proj: Arc::clone(proj),
+            norm2,
+            fc1: Arc::clone(fc1),
+            fc2: Arc::clone(fc2),
+        }))
     }
 
     /// The weights as the state dict has them; None where they are packed.
     fn given(&self) -> Option<BlockWeights> {
         Some(BlockWeights {
             norm1: self.norm1.given()?,
-            qkv: self.attention.qkv.given(),
-            proj: self.attention.proj.linear.given(),
+            qkv: self.attention.qkv.given()?,
+            proj: self.attention.proj.linear.given()?,
             gamma1: self.attention.proj.gamma.clone()?,
             norm2: self.norm2.given()?,
-            fc1: self.fc1.given(),
-            fc2: self.fc2.linear.given(),
+            fc1: self.fc1.given()?,
+            fc2: self.fc2.linear.given()?,
             gamma2: self.fc2.gamma.clone()?,
         })
     }
@@ -283,7 +379,7 @@ impl Attention {
         factors[..size.embed_dim].fill(scale as f32);
         Ok(Self {
             qkv: builder.linear(&format!("{prefix}.attn.qkv"), RowChange::Scale(&factors))?,
-            proj: ScaledLinear::load(builder, &format!("{prefix}.attn.proj"), gamma)?,
+            proj: ScaledLinear::load(builder, &format!("{prefix}.attn.proj"), gamma, size.head_dim())?,
             num_heads: size.num_heads,
             head_dim: size.head_dim(),
             query_scale: (!builder.is_packed()).then_some(scale),

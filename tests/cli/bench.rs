@@ -31,7 +31,10 @@ fn a_bench_tells_stages_rates_and_the_drag_of_every_model_given() {
             .iter()
             .map(|stage| stage["stage"].as_str().unwrap())
             .collect();
-        assert_eq!(names, ["load", "encode", "decode", "edit"]);
+        let has_preview = !model["preview_peak_gop_per_s"].is_null();
+        let mut expected = vec!["load", "encode", "decode", "preview", "edit"];
+        expected.retain(|name| has_preview || *name != "preview");
+        assert_eq!(names, expected);
         for stage in stages {
             let best_ms = stage["best_ms"].as_f64().unwrap();
             assert!(best_ms > 0.0 && best_ms <= stage["median_ms"].as_f64().unwrap());
@@ -82,4 +85,27 @@ fn other_commands_take_one_model() {
         out.path().join("t.safetensors")
     ]
     .fails(2, &["--model"]);
+}
+
+#[test]
+fn a_python_that_is_none_is_named() {
+    let with = |python: &str| {
+        run![
+            "bench",
+            "--seconds",
+            "0",
+            "--drag",
+            "1",
+            "--threads",
+            "1",
+            "--precision",
+            "f32",
+            "--against",
+            python,
+            "--quiet"
+        ]
+    };
+    with("/nowhere/python").fails(1, &["/nowhere/python", "--against"]);
+    // A program that ends at once.
+    with("true").fails(1, &["PyTorch's side ended"]);
 }

@@ -1,7 +1,7 @@
 //! Attention with a way back, and how heads lie in memory.
 
 use super::Matrix;
-use crate::tokenizer::fused::{exp_of_negative, largest, sum};
+use crate::kernel::math::{exp_of_negative, largest, sum};
 use candle_core::Result;
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! LayerNorm with a way back.
 
 use super::{Pair, WeightGradients, column_sums, with_values};
-use crate::tokenizer::fused::sum;
+use crate::kernel::math::sum;
 use candle_core::Result;
 
 /// Rows brought to mean 0 and deviation 1, and what they were divided by.

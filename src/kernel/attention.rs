@@ -1,0 +1,472 @@
+//! Multi-head self-attention, a head at a time: no matrix of all tokens by all tokens is ever in memory.
+
+use super::format::{FloatFormat, Format};
+use super::isa::Isa;
+use super::math::{bf16_bits, exp_of_negative};
+use super::tile::{MOST_ROWS, Sums, TileJob, most_rows, tile};
+use super::{PANEL, Words, panels};
+use rayon::prelude::*;
+use std::cell::RefCell;
+
+thread_local! {
+    /// One head of one picture, kept from call to call.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Rotary positions: cosine and sine [heads, tokens, head channels / 2].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rotation<'a> {
+    pub(crate) cosines: &'a [f32],
+    pub(crate) sines: &'a [f32],
+}
+
+/// Sizes and kind of an attention. Queries hold the factor 1/sqrt(head channels) already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attention<'a> {
+    pub(crate) heads: usize,
+    /// Channels of a head.
+    pub(crate) head_dim: usize,
+    pub(crate) pictures: usize,
+    /// Tokens of a picture.
+    pub(crate) length: usize,
+    /// Format of queries, keys, values and weights in the two products.
+    pub(crate) format: FloatFormat,
+    pub(crate) rotation: Option<Rotation<'a>>,
+    /// The tokens that ask: only their rows are computed.
+    pub(crate) from: usize,
+    pub(crate) until: usize,
+}
+
+/// A head of a picture, packed for its two products, and a tile of rows on its way between them.
+#[derive(Default)]
+struct Scratch {
+    queries: Words,
+    keys: Words,
+    values: Words,
+    scores: Words,
+    weights: Words,
+    row: Vec<f32>,
+}
+
+impl Attention<'_> {
+    /// Panel-major `qkv` [pictures * length, 3 * heads * head channels] f32 to the mixed values
+    /// [pictures * asking tokens], a group of panels for each head.
+    pub(crate) fn forward(&self, isa: Isa, qkv: &[f32], out_format: FloatFormat, out: &mut [u32]) {
+        let words = Format::from(out_format).panel_words();
+        let out_rows = self.pictures * self.asking();
+        out.par_chunks_mut((panels(self.head_dim) * out_rows * words).max(1))
+            .take(self.heads)
+            .enumerate()
+            .for_each(|(head, out)| {
+                SCRATCH.with_borrow_mut(|scratch| {
+                    isa.vectorised(|| {
+                        for picture in 0..self.pictures {
+                            self.pack(qkv, head, picture, scratch);
+                            self.mix(isa, scratch, picture * self.asking(), out_format, out);
+                        }
+                    });
+                });
+            });
+    }
+
+    fn asking(&self) -> usize {
+        self.until - self.from
+    }
+
+    fn words(&self) -> usize {
+        Format::from(self.format).panel_words()
+    }
+
+    /// Queries as rows, keys and values as weights: keys one output for each token, values one for each channel.
+    #[inline(always)]
+    fn pack(&self, qkv: &[f32], head: usize, picture: usize, scratch: &mut Scratch) {
+        let (words, head_panels, token_panels) = (self.words(), panels(self.head_dim), panels(self.length));
+        let rows = self.pictures * self.length;
+        scratch.row.clear();
+        scratch.row.resize(head_panels * PANEL, 0.0);
+        let queries = scratch.queries.take(head_panels * self.length * words);
+        let keys = scratch.keys.take(token_panels * head_panels * words * PANEL);
+        let values = scratch.values.take(head_panels * token_panels * words * PANEL);
+        // Tokens that fill the last panel: their weight is 0, and 0 times anything has to be 0.
+        values.fill(0);
+        for token in 0..self.length {
+            let row = picture * self.length + token;
+            let read = |part: usize, is_turned: bool, into: &mut Vec<f32>| {
+                let first = (part * self.heads + head) * self.head_dim;
+                read_channels(qkv, rows, row, first, &mut into[..self.head_dim]);
+                if let (Some(rotation), true) = (&self.rotation, is_turned) {
+                    let first = (head * self.length + token) * (self.head_dim / 2);
+                    rotation.turn(first, &mut into[..self.head_dim]);
+                }
+            };
+            read(0, true, &mut scratch.row);
+            for (panel, lanes) in scratch.row.chunks_exact(PANEL).enumerate() {
+                self.format.encode(
+                    lanes,
+                    &mut queries[(panel * self.length + token) * words..][..words],
+                );
+            }
+            read(1, true, &mut scratch.row);
+            let keys =
+                &mut keys[token / PANEL * head_panels * words * PANEL..][..head_panels * words * PANEL];
+            write_column(self.format, &scratch.row, token % PANEL, keys);
+            read(2, false, &mut scratch.row);
+            for (panel, lanes) in scratch.row.chunks_exact(PANEL).enumerate() {
+                let values =
+                    &mut values[panel * token_panels * words * PANEL..][..token_panels * words * PANEL];
+                write_row(self.format, lanes, token, values);
+            }
+        }
+    }
+
+    /// Softmax(queries keys^T) values, some queries at a time.
+    #[inline(always)]
+    fn mix(
+        &self,
+        isa: Isa,
+        scratch: &mut Scratch,
+        first_out: usize,
+        out_format: FloatFormat,
+        out: &mut [u32],
+    ) {
+        let (words, head_panels, token_panels) = (self.words(), panels(self.head_dim), panels(self.length));
+        let out_words = Format::from(out_format).panel_words();
+        let out_rows = self.pictures * self.asking();
+        let format = Format::from(self.format);
+        let most = most_rows(isa);
+        let queries = scratch.queries.take(head_panels * self.length * words);
+        let keys = scratch.keys.take(token_panels * head_panels * words * PANEL);
+        let values = scratch.values.take(head_panels * token_panels * words * PANEL);
+        let scores = scratch.scores.take_f32(token_panels * most * PANEL);
+        let weights = scratch.weights.take(token_panels * most * words);
+        let mut sums = Sums([[0.0; PANEL]; MOST_ROWS]);
+        let tiles = self.asking().div_ceil(most);
+        let mut row = self.from;
+        for index in 0..tiles {
+            let count = (self.until - row).div_ceil(tiles - index);
+            for (keys, scores) in keys
+                .chunks_exact(head_panels * words * PANEL)
+                .zip(scores.chunks_exact_mut(most * PANEL))
+            {
+                let job = TileJob {
+                    format,
+                    rows: &queries[row * words..],
+                    step: self.length * words,
+                    weights: keys,
+                    inner_panels: head_panels,
+                    start: None,
+                    upcoming: &[],
+                };
+                tile(isa, count, &job, &mut sums);
+                for (scores, sums) in scores
+                    .as_chunks_mut::<PANEL>()
+                    .0
+                    .iter_mut()
+                    .zip(&sums.0)
+                    .take(count)
+                {
+                    *scores = *sums;
+                }
+            }
+            let factors: [f32; MOST_ROWS] = std::array::from_fn(|at| {
+                if at >= count {
+                    return 0.0;
+                }
+                self.softmax(scores, most, at, weights)
+            });
+            for (panel, values) in values.chunks_exact(token_panels * words * PANEL).enumerate() {
+                let job = TileJob {
+                    format,
+                    rows: weights,
+                    step: most * words,
+                    weights: values,
+                    inner_panels: token_panels,
+                    start: None,
+                    upcoming: &[],
+                };
+                tile(isa, count, &job, &mut sums);
+                for (at, (sums, factor)) in sums.0.iter_mut().zip(&factors).take(count).enumerate() {
+                    for sum in sums.iter_mut() {
+                        *sum *= factor;
+                    }
+                    let start = (panel * out_rows + first_out + row - self.from + at) * out_words;
+                    out_format.encode(sums, &mut out[start..start + out_words]);
+                }
+            }
+            row += count;
+        }
+    }
+
+    /// A row of scores [token panels, `most`, PANEL] to e^(score - largest); gives 1 over their sum.
+    #[inline(always)]
+    fn softmax(&self, scores: &mut [f32], most: usize, row: usize, weights: &mut [u32]) -> f32 {
+        let words = self.words();
+        let last = panels(self.length) - 1;
+        let inside = self.length - last * PANEL;
+        if let Some(beyond) =
+            scores.get_mut((last * most + row) * PANEL + inside..(last * most + row + 1) * PANEL)
+        {
+            beyond.fill(f32::NEG_INFINITY);
+        }
+        let mut largest = [f32::NEG_INFINITY; PANEL];
+        for scores in scores.as_chunks::<PANEL>().0.iter().skip(row).step_by(most) {
+            for (largest, score) in largest.iter_mut().zip(scores) {
+                *largest = if *score > *largest { *score } else { *largest };
+            }
+        }
+        let largest = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut sums = [0.0_f32; PANEL];
+        let rows = scores.as_chunks::<PANEL>().0.iter().skip(row).step_by(most);
+        for (panel, (scores, weights)) in rows
+            .zip(weights.chunks_exact_mut(words).skip(row).step_by(most))
+            .enumerate()
+        {
+            let mut powers = *scores;
+            for power in &mut powers {
+                *power = exp_of_negative(*power - largest);
+            }
+            if panel == last {
+                powers[inside..].fill(0.0);
+            }
+            for (sum, power) in sums.iter_mut().zip(&powers) {
+                *sum += power;
+            }
+            self.format.encode(&powers, weights);
+        }
+        1.0 / sums.iter().sum::<f32>()
+    }
+}
+
+impl Rotation<'_> {
+    /// Turns adjacent pairs of channels; `first` is the place of their first angle.
+    #[inline(always)]
+    fn turn(&self, first: usize, channels: &mut [f32]) {
+        let angles = self.cosines.iter().zip(self.sines).skip(first);
+        for (pair, (cosine, sine)) in channels.as_chunks_mut::<2>().0.iter_mut().zip(angles) {
+            let [x, y] = *pair;
+            *pair = [x * cosine - y * sine, x * sine + y * cosine];
+        }
+    }
+}
+
+/// Channels from `first` on of one row of panel-major values.
+#[inline(always)]
+fn read_channels(panel_major: &[f32], rows: usize, row: usize, first: usize, into: &mut [f32]) {
+    let mut channel = first;
+    let mut into = into;
+    while !into.is_empty() {
+        let lane = channel % PANEL;
+        let count = (PANEL - lane).min(into.len());
+        let start = (channel / PANEL * rows + row) * PANEL + lane;
+        let (part, rest) = into.split_at_mut(count);
+        part.copy_from_slice(&panel_major[start..start + count]);
+        channel += count;
+        into = rest;
+    }
+}
+
+/// Writes inner values as one output's column of weights [inner words, PANEL].
+#[inline(always)]
+fn write_column(format: FloatFormat, values: &[f32], output: usize, weights: &mut [u32]) {
+    let column = weights.iter_mut().skip(output).step_by(PANEL);
+    match format {
+        FloatFormat::F32 => column
+            .zip(values)
+            .for_each(|(word, value)| *word = value.to_bits()),
+        FloatFormat::Bf16 => column
+            .zip(values.as_chunks::<2>().0)
+            .for_each(|(word, pair)| *word = bytemuck::cast(pair.map(bf16_bits))),
+    }
+}
+
+/// Writes one inner row of weights [inner words, PANEL] over the outputs.
+#[inline(always)]
+fn write_row(format: FloatFormat, values: &[f32], inner: usize, weights: &mut [u32]) {
+    match format {
+        FloatFormat::F32 => format.encode(values, &mut weights[inner * PANEL..][..PANEL]),
+        FloatFormat::Bf16 => {
+            let words = &mut weights[inner / 2 * PANEL..][..PANEL];
+            let halves = bytemuck::cast_slice_mut::<u32, [u16; 2]>(words);
+            for (pair, value) in halves.iter_mut().zip(values) {
+                pair[inner % 2] = bf16_bits(*value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Grouping, pack_rows};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wave(count: usize, seed: usize) -> Vec<f32> {
+        (0..count)
+            .map(|index| ((index * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0)
+            .collect()
+    }
+
+    fn turned(attention: &Attention<'_>, head: usize, token: usize, values: &[f32]) -> Vec<f64> {
+        let mut values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
+        let Some(rotation) = &attention.rotation else {
+            return values;
+        };
+        for (pair, channels) in values.chunks_exact_mut(2).enumerate() {
+            let at = (head * attention.length + token) * (attention.head_dim / 2) + pair;
+            let (cosine, sine) = (f64::from(rotation.cosines[at]), f64::from(rotation.sines[at]));
+            let (x, y) = (channels[0], channels[1]);
+            channels.copy_from_slice(&[x * cosine - y * sine, x * sine + y * cosine]);
+        }
+        values
+    }
+
+    /// In f64, over `qkv` [rows, 3 D].
+    fn plain(attention: &Attention<'_>, qkv: &[f32]) -> Vec<f64> {
+        let (width, length) = (attention.heads * attention.head_dim, attention.length);
+        let mut mixed = vec![0.0; attention.pictures * length * width];
+        for picture in 0..attention.pictures {
+            for head in 0..attention.heads {
+                let of = |part: usize, token: usize| {
+                    let start =
+                        (picture * length + token) * 3 * width + part * width + head * attention.head_dim;
+                    &qkv[start..start + attention.head_dim]
+                };
+                for token in 0..length {
+                    let query = turned(attention, head, token, of(0, token));
+                    let powers: Vec<f64> = (0..length)
+                        .map(|other| {
+                            let key = turned(attention, head, other, of(1, other));
+                            query
+                                .iter()
+                                .zip(&key)
+                                .map(|(query, key)| query * key)
+                                .sum::<f64>()
+                                .exp()
+                        })
+                        .collect();
+                    let sum: f64 = powers.iter().sum();
+                    for (other, power) in powers.iter().enumerate() {
+                        for (channel, value) in of(2, other).iter().enumerate() {
+                            let at = (picture * length + token) * width + head * attention.head_dim + channel;
+                            mixed[at] += power / sum * f64::from(*value);
+                        }
+                    }
+                }
+            }
+        }
+        mixed
+    }
+
+    fn check(pictures: usize, heads: usize, half_head: usize, length: usize, is_turned: bool) {
+        let head_dim = 2 * half_head;
+        let width = heads * head_dim;
+        let rows = pictures * length;
+        let qkv: Vec<f32> = wave(rows * 3 * width, 1)
+            .iter()
+            .map(|value| 1.5 * value)
+            .collect();
+        let angles = wave(heads * length * half_head, 2);
+        let cosines: Vec<f32> = angles.iter().map(|angle| angle.cos()).collect();
+        let sines: Vec<f32> = angles.iter().map(|angle| angle.sin()).collect();
+        let qkv: Vec<f32> = qkv
+            .iter()
+            .map(|value| value / (head_dim as f32).sqrt().sqrt())
+            .collect();
+        let rotation = is_turned.then_some(Rotation {
+            cosines: &cosines,
+            sines: &sines,
+        });
+        for isa in Isa::available() {
+            let mut packed = vec![0; Format::F32.operand_words(rows, 3 * width)];
+            pack_rows(
+                isa,
+                FloatFormat::F32,
+                &qkv,
+                3 * width,
+                Grouping::dense(3 * width),
+                &mut packed,
+            );
+            for (format, tolerance) in [(FloatFormat::F32, 5e-6), (FloatFormat::Bf16, 0.03)] {
+                let (from, until) = (length / 4, length);
+                let attention = Attention {
+                    heads,
+                    head_dim,
+                    pictures,
+                    length,
+                    format,
+                    rotation,
+                    from,
+                    until,
+                };
+                let grouping = Grouping { group: head_dim };
+                let out_rows = pictures * (until - from);
+                let mut out = vec![0; grouping.panels(width) * out_rows * PANEL];
+                attention.forward(isa, bytemuck::cast_slice(&packed), FloatFormat::F32, &mut out);
+                let out: &[f32] = bytemuck::cast_slice(&out);
+                for (index, expected) in plain(&attention, &qkv).iter().enumerate() {
+                    let (picture, token, channel) =
+                        (index / width / length, index / width % length, index % width);
+                    if token < from {
+                        continue;
+                    }
+                    let row = picture * (until - from) + token - from;
+                    let (head, within) = (channel / head_dim, channel % head_dim);
+                    let panel = head * panels(head_dim) + within / PANEL;
+                    let found = out[(panel * out_rows + row) * PANEL + within % PANEL];
+                    assert!(
+                        (f64::from(found) - expected).abs() < tolerance,
+                        "{isa:?} {format:?}, row {row}, channel {channel}: {found} instead of {expected}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn attention_is_the_plain_one() {
+        for (pictures, heads, half_head, length) in
+            [(1, 1, 1, 1), (2, 3, 6, 33), (1, 2, 32, 70), (3, 2, 20, 13)]
+        {
+            check(pictures, heads, half_head, length, false);
+            check(pictures, heads, half_head, length, true);
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_reaches_its_picture_alone() {
+        let (heads, head_dim, length) = (2, 8, 5);
+        let rows = 2 * length;
+        let mut qkv = vec![0.5_f32; panels(3 * heads * head_dim) * rows * PANEL];
+        qkv[0] = f32::NAN;
+        let attention = Attention {
+            heads,
+            head_dim,
+            pictures: 2,
+            length,
+            format: FloatFormat::F32,
+            rotation: None,
+            from: 0,
+            until: length,
+        };
+        let mut out = vec![0; heads * rows * PANEL];
+        attention.forward(Isa::best(), &qkv, FloatFormat::F32, &mut out);
+        let out: &[f32] = bytemuck::cast_slice(&out);
+        assert!(out[0].is_nan());
+        assert!(
+            out[length * PANEL..rows * PANEL]
+                .iter()
+                .all(|value| value.is_finite())
+        );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn attention_of_any_size_is_the_plain_one(
+            pictures in 1_usize..3, heads in 1_usize..4, half_head in 1_usize..36, length in 1_usize..50, is_turned: bool,
+        ) {
+            check(pictures, heads, half_head, length, is_turned);
+        }
+    }
+}

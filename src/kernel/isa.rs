@@ -1,0 +1,130 @@
+//! Which instructions there are.
+#![allow(unsafe_code)] // calls of functions compiled for instructions that were found to be there
+
+use std::sync::OnceLock;
+
+/// Instruction sets that kernels are compiled for, each holding those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Isa(Level);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Level {
+    /// What the target always has.
+    Portable,
+    /// AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// With VNNI: products of 8-bit integers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+    /// With BF16 too: products of bfloat16.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
+}
+
+impl Isa {
+    /// What every machine of this target has.
+    pub(crate) const PORTABLE: Self = Self(Level::Portable);
+
+    /// The best of this machine.
+    pub(crate) fn best() -> Self {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| Self::available().pop().unwrap_or(Self::PORTABLE))
+    }
+
+    /// All of this machine, the least first. There is no other way to a value, so what one names is there.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn available() -> Vec<Self> {
+        let mut levels = vec![Level::Portable];
+        let found = [
+            (
+                Level::Avx2,
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            ),
+            (
+                Level::Avx512,
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl"),
+            ),
+            (Level::Avx512Vnni, is_x86_feature_detected!("avx512vnni")),
+            (Level::Avx512Bf16, is_x86_feature_detected!("avx512bf16")),
+        ];
+        levels.extend(
+            found
+                .into_iter()
+                .take_while(|(_, is_there)| *is_there)
+                .map(|(level, _)| level),
+        );
+        levels.into_iter().map(Self).collect()
+    }
+
+    /// All of this machine, the least first.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn available() -> Vec<Self> {
+        vec![Self::PORTABLE]
+    }
+
+    pub(super) fn level(self) -> Level {
+        self.0
+    }
+
+    /// Whether products of bf16 are faster than those of f32.
+    pub(crate) fn has_bf16(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.0 >= Level::Avx512Bf16;
+        #[cfg(not(target_arch = "x86_64"))]
+        return false;
+    }
+
+    /// Whether there are products of 8-bit integers.
+    pub(crate) fn has_int8(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.0 >= Level::Avx512Vnni;
+        #[cfg(not(target_arch = "x86_64"))]
+        return false;
+    }
+
+    /// Runs `work`, which is inlined here, compiled for these instructions: its loops become wider ones.
+    #[inline]
+    pub(super) fn vectorised<T>(self, work: impl FnOnce() -> T) -> T {
+        #[cfg(target_arch = "x86_64")]
+        {
+            #[target_feature(enable = "avx2,fma")]
+            fn on_avx2<T>(work: impl FnOnce() -> T) -> T {
+                work()
+            }
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+            fn on_avx512<T>(work: impl FnOnce() -> T) -> T {
+                work()
+            }
+            match self.0 {
+                Level::Portable => work(),
+                // SAFETY: a value of this level is only made where the features were detected.
+                Level::Avx2 => unsafe { on_avx2(work) },
+                // SAFETY: as above; every level from here on holds AVX-512.
+                _ => unsafe { on_avx512(work) },
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        work()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_is_the_last_of_an_ascending_list() {
+        let all = Isa::available();
+        assert_eq!(all.first(), Some(&Isa::PORTABLE));
+        assert!(all.is_sorted());
+        assert_eq!(Isa::best(), *all.last().unwrap());
+        assert!(all.iter().all(|isa| isa.vectorised(|| 3) == 3));
+    }
+}

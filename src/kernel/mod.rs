@@ -1,0 +1,39 @@
+//! Products and what surrounds them on the CPU: packed weights, a register tile for each instruction set, attention
+//! and norms over activations that stay in one layout from the first to the last operation of a pass.
+//!
+//! Knows slices and sizes, no models. Activations are *panel-major*: channels in panels of [`PANEL`], each panel
+//! [rows, PANEL] contiguous, so that a product's output panel is one piece of memory, a task of its own, and lies as
+//! the next product reads it. Channels are padded to whole panels; what is beyond their number is 0.
+//!
+//! Every sum is taken in one order whatever the number of threads and wherever a row lies, so results depend on
+//! neither.
+
+mod attention;
+mod format;
+mod isa;
+pub(crate) mod math;
+mod norm;
+mod product;
+mod quantise;
+mod rows;
+mod tile;
+mod weight;
+mod words;
+
+pub(crate) use attention::{Attention, Rotation};
+pub(crate) use format::{FloatFormat, Format, Levels, Operand};
+pub(crate) use isa::Isa;
+pub(crate) use norm::{LayerNorm, Modulation, RowStatistics};
+pub(crate) use product::{Activation, Finish, product, product_of_rows};
+pub(crate) use quantise::quantise;
+pub(crate) use rows::{Grouping, pack_rows, read_rows};
+pub(crate) use weight::PackedWeight;
+pub(crate) use words::Words;
+
+/// Channels of a panel: two 512-bit registers of f32.
+pub(crate) const PANEL: usize = 32;
+
+/// Panels that hold `channels`.
+pub(crate) fn panels(channels: usize) -> usize {
+    channels.div_ceil(PANEL)
+}

@@ -1,0 +1,285 @@
+//! Norms over the channels of each row.
+
+use super::isa::Isa;
+use super::{FloatFormat, Format, PANEL, panels};
+use rayon::prelude::*;
+
+/// Rows that are summed together: their lanes stay in registers and the first-level cache.
+pub(super) const ROW_BLOCK: usize = 8;
+
+/// Mean and 1 / standard deviation of a row.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RowStatistics {
+    mean: f32,
+    factor: f32,
+}
+
+/// Scale and shift of each channel after the norm, 0 beyond the channels.
+#[derive(Debug, Clone)]
+pub(crate) struct LayerNorm {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    channels: usize,
+    epsilon: f32,
+}
+
+/// A scale and a shift for each channel of the last tokens of every picture, after the norm.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Modulation<'a> {
+    /// Panel-major f32 [pictures * steered, channels].
+    pub(crate) scale: &'a [f32],
+    pub(crate) shift: &'a [f32],
+    /// Tokens of a picture that are steered.
+    pub(crate) steered: usize,
+    /// Tokens of a picture.
+    pub(crate) length: usize,
+}
+
+impl Modulation<'_> {
+    /// The modulation's row for a row of the sequence.
+    #[inline(always)]
+    fn row(&self, row: usize) -> Option<usize> {
+        let (picture, token) = (row / self.length.max(1), row % self.length.max(1));
+        let steered = (token + self.steered).checked_sub(self.length)?;
+        Some(picture * self.steered + steered)
+    }
+
+    #[inline(always)]
+    fn apply(&self, panel: usize, rows: usize, row: usize, values: &mut [f32; PANEL]) {
+        let modulated_rows = rows / self.length.max(1) * self.steered;
+        let Some(row) = self.row(row) else { return };
+        let start = (panel * modulated_rows + row) * PANEL;
+        let of = |table: &'_ [f32]| -> [f32; PANEL] { std::array::from_fn(|lane| table[start + lane]) };
+        let (scale, shift) = (of(self.scale), of(self.shift));
+        for ((value, scale), shift) in values.iter_mut().zip(&scale).zip(&shift) {
+            *value = *value * scale + shift;
+        }
+    }
+}
+
+impl LayerNorm {
+    pub(crate) fn new(weight: &[f32], bias: &[f32], epsilon: f32) -> Self {
+        let padded = |values: &[f32]| {
+            let mut values = values.to_vec();
+            values.resize(panels(values.len()) * PANEL, 0.0);
+            values
+        };
+        Self {
+            weight: padded(weight),
+            bias: padded(bias),
+            channels: weight.len(),
+            epsilon,
+        }
+    }
+
+    /// Panel-major `x` [rows, channels] to the next product's operand.
+    pub(crate) fn forward(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        statistics: &mut Vec<RowStatistics>,
+        modulation: Option<&Modulation<'_>>,
+        format: FloatFormat,
+        words: &mut [u32],
+    ) {
+        let rows = x.len() / (panels(self.channels) * PANEL).max(1);
+        statistics.clear();
+        statistics.resize(rows, RowStatistics::default());
+        statistics
+            .par_chunks_mut(ROW_BLOCK)
+            .with_min_len(2)
+            .enumerate()
+            .for_each(|(block, statistics)| {
+                isa.vectorised(|| self.measure(x, rows, block * ROW_BLOCK, statistics));
+            });
+        let panel_words = Format::from(format).panel_words();
+        words
+            .par_chunks_mut((rows * panel_words).max(1))
+            .zip(x.par_chunks((rows * PANEL).max(1)))
+            .enumerate()
+            .for_each(|(panel, (words, x))| {
+                isa.vectorised(|| {
+                    let (weight, bias) = (self.lanes(&self.weight, panel), self.lanes(&self.bias, panel));
+                    let rows_of_words = words.chunks_exact_mut(panel_words);
+                    let all = x
+                        .as_chunks::<PANEL>()
+                        .0
+                        .iter()
+                        .zip(statistics.iter())
+                        .zip(rows_of_words);
+                    for (row, ((x, statistics), words)) in all.enumerate() {
+                        let mut values = *x;
+                        for ((value, weight), bias) in values.iter_mut().zip(&weight).zip(&bias) {
+                            *value = (*value - statistics.mean) * statistics.factor * weight + bias;
+                        }
+                        if let Some(modulation) = modulation {
+                            modulation.apply(panel, rows, row, &mut values);
+                        }
+                        format.encode(&values, words);
+                    }
+                });
+            });
+    }
+
+    #[inline(always)]
+    fn lanes(&self, values: &[f32], panel: usize) -> [f32; PANEL] {
+        let values = values.get(panel * PANEL..).unwrap_or_default();
+        std::array::from_fn(|lane| values.get(lane).copied().unwrap_or(0.0))
+    }
+
+    /// Mean first, then the spread around it: the mean square less the squared mean would cancel.
+    #[inline(always)]
+    fn measure(&self, x: &[f32], rows: usize, first: usize, statistics: &mut [RowStatistics]) {
+        let count = self.channels as f32;
+        let mut lanes = [[0.0_f32; PANEL]; ROW_BLOCK];
+        for_each_panel(x, rows, first, statistics.len(), |_, row, values| {
+            for (lane, value) in lanes[row].iter_mut().zip(values) {
+                *lane += value;
+            }
+        });
+        for (statistics, lanes) in statistics.iter_mut().zip(&mut lanes) {
+            statistics.mean = total(lanes) / count;
+            *lanes = [0.0; PANEL];
+        }
+        for_each_panel(x, rows, first, statistics.len(), |panel, row, values| {
+            let mean = statistics[row].mean;
+            let within = self.channels - panel * PANEL;
+            for (index, (lane, value)) in lanes[row].iter_mut().zip(values).enumerate() {
+                let distance = if index < within { value - mean } else { 0.0 };
+                *lane += distance * distance;
+            }
+        });
+        for (statistics, lanes) in statistics.iter_mut().zip(&lanes) {
+            statistics.factor = 1.0 / (total(lanes) / count + self.epsilon).sqrt();
+        }
+    }
+}
+
+/// Calls `work` with (panel, row of the block, values) for `count` rows from `first` on.
+#[inline(always)]
+pub(super) fn for_each_panel(
+    x: &[f32],
+    rows: usize,
+    first: usize,
+    count: usize,
+    mut work: impl FnMut(usize, usize, &[f32; PANEL]),
+) {
+    for (panel, x) in x.chunks_exact((rows * PANEL).max(1)).enumerate() {
+        let x = x.as_chunks::<PANEL>().0;
+        for (row, values) in x.iter().skip(first).take(count).enumerate() {
+            work(panel, row, values);
+        }
+    }
+}
+
+/// The sum of lanes, in halves.
+#[inline(always)]
+fn total(lanes: &[f32; PANEL]) -> f32 {
+    let mut lanes = *lanes;
+    let mut width = PANEL / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Grouping, pack_rows, read_rows};
+    use super::*;
+
+    fn wave(count: usize, size: f32) -> Vec<f32> {
+        (0..count)
+            .map(|index| size * ((index * 7919 % 2003) as f32 / 1001.0 - 1.0))
+            .collect()
+    }
+
+    /// (x - mean) / sqrt(variance + epsilon) in f64.
+    fn plain(row: &[f32]) -> Vec<f64> {
+        let count = row.len() as f64;
+        let mean = row.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
+        let variance = row
+            .iter()
+            .map(|value| (f64::from(*value) - mean).powi(2))
+            .sum::<f64>()
+            / count;
+        row.iter()
+            .map(|value| (f64::from(*value) - mean) / (variance + 1e-6).sqrt())
+            .collect()
+    }
+
+    #[test]
+    fn rows_are_normalised_scaled_and_steered() {
+        let (pictures, length, steered) = (2, 11, 4);
+        let rows = pictures * length;
+        for channels in [1, 5, 32, 48, 100] {
+            let x = wave(rows * channels, 3.0)
+                .iter()
+                .map(|value| value + 7.0)
+                .collect::<Vec<_>>();
+            let (weight, bias) = (wave(channels, 1.5), wave(channels, 0.5));
+            let (scale, shift) = (
+                wave(pictures * steered * channels, 2.0),
+                wave(pictures * steered * channels, 1.0),
+            );
+            for isa in Isa::available() {
+                let packed = |values: &[f32]| {
+                    let rows = values.len() / channels;
+                    let mut words = vec![0; Format::F32.operand_words(rows, channels)];
+                    pack_rows(
+                        isa,
+                        FloatFormat::F32,
+                        values,
+                        channels,
+                        Grouping::dense(channels),
+                        &mut words,
+                    );
+                    bytemuck::cast_slice::<u32, f32>(&words).to_vec()
+                };
+                let (scale_panels, shift_panels) = (packed(&scale), packed(&shift));
+                let modulation = Modulation {
+                    scale: &scale_panels,
+                    shift: &shift_panels,
+                    steered,
+                    length,
+                };
+                let norm = LayerNorm::new(&weight, &bias, 1e-6);
+                for modulation in [None, Some(&modulation)] {
+                    let mut words = vec![9; Format::F32.operand_words(rows, channels)];
+                    norm.forward(
+                        isa,
+                        &packed(&x),
+                        &mut Vec::new(),
+                        modulation,
+                        FloatFormat::F32,
+                        &mut words,
+                    );
+                    let mut found = vec![0.0; rows * channels];
+                    read_rows(bytemuck::cast_slice(&words), channels, &mut found);
+                    for row in 0..rows {
+                        let (picture, token) = (row / length, row % length);
+                        for (channel, value) in plain(&x[row * channels..][..channels]).iter().enumerate() {
+                            let mut expected = value * f64::from(weight[channel]) + f64::from(bias[channel]);
+                            if modulation.is_some() && token >= length - steered {
+                                let at = (picture * steered + token + steered - length) * channels + channel;
+                                expected = expected * f64::from(scale[at]) + f64::from(shift[at]);
+                            }
+                            let error = (f64::from(found[row * channels + channel]) - expected).abs();
+                            assert!(
+                                error < 2e-5,
+                                "{isa:?} {channels} channels, row {row}: off by {error:e}"
+                            );
+                        }
+                    }
+                    let all: &[f32] = bytemuck::cast_slice(&words);
+                    let inside: f32 = found.iter().map(|value| value.abs()).sum();
+                    let outside = all.iter().map(|value| value.abs()).sum::<f32>() - inside;
+                    assert!(modulation.is_some() || outside.abs() < 1e-3 * inside.max(1.0));
+                }
+            }
+        }
+    }
+}

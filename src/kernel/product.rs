@@ -1,0 +1,438 @@
+//! Products of activations with packed weights, and what becomes of each sum while it is in the cache.
+
+use super::format::{FloatFormat, Format, Levels, Operand};
+use super::isa::Isa;
+use super::math::{gelu, gelu_tanh_and_slope};
+use super::tile::{MOST_ROWS, Start, Sums, TileJob, most_rows, tile};
+use super::weight::{PackedWeight, WeightPanel};
+use super::{PANEL, Words, pack_rows, read_rows};
+use rayon::prelude::*;
+
+/// Tasks for each thread that a product is cut into at least, so that threads end together.
+const TASKS_PER_THREAD: usize = 4;
+
+/// Where a product with its bias goes; all are panel-major.
+pub(crate) enum Finish<'a> {
+    /// Written, f32.
+    Store(&'a mut [f32]),
+    /// Added to what is there, f32: a residual.
+    Add(&'a mut [f32]),
+    /// The exact GELU of it.
+    Gelu(FloatFormat, &'a mut [u32]),
+    /// GELU by tanh.
+    TanhGelu(FloatFormat, &'a mut [u32]),
+}
+
+/// What one row of a panel becomes.
+trait Ending: Sync {
+    type Value: Send;
+    /// Values of a row.
+    fn width(&self) -> usize;
+    fn end(&self, sums: &[f32; PANEL], out: &mut [Self::Value]);
+}
+
+struct Stored;
+
+impl Ending for Stored {
+    type Value = f32;
+
+    fn width(&self) -> usize {
+        PANEL
+    }
+
+    #[inline(always)]
+    fn end(&self, sums: &[f32; PANEL], out: &mut [f32]) {
+        out.copy_from_slice(sums);
+    }
+}
+
+struct Added;
+
+impl Ending for Added {
+    type Value = f32;
+
+    fn width(&self) -> usize {
+        PANEL
+    }
+
+    #[inline(always)]
+    fn end(&self, sums: &[f32; PANEL], out: &mut [f32]) {
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out += sum;
+        }
+    }
+}
+
+/// A function of each value, then the format of the next product.
+struct Activated<F>(FloatFormat, F);
+
+impl<F: Fn(f32) -> f32 + Sync> Ending for Activated<F> {
+    type Value = u32;
+
+    fn width(&self) -> usize {
+        Format::from(self.0).panel_words()
+    }
+
+    #[inline(always)]
+    fn end(&self, sums: &[f32; PANEL], out: &mut [u32]) {
+        let mut values = *sums;
+        for value in &mut values {
+            *value = self.1(*value);
+        }
+        self.0.encode(&values, out);
+    }
+}
+
+/// `x` [rows, inputs] times a weight, plus its bias, to [rows, outputs] on the calling thread's pool.
+///
+/// # Panics
+/// An operand of another format than the weight's, or sizes that do not fit.
+pub(crate) fn product(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, finish: Finish<'_>) {
+    assert!(
+        x.format == weight.format()
+            && x.words.len() >= weight.inner_panels() * x.rows * x.format.panel_words()
+            && (x.format != Format::Int8 || x.levels.len() >= x.rows),
+        "a product is given an operand that does not fit its weight"
+    );
+    match finish {
+        Finish::Store(out) => run(isa, x, weight, &Stored, out),
+        Finish::Add(out) => run(isa, x, weight, &Added, out),
+        Finish::Gelu(format, out) => run(isa, x, weight, &Activated(format, gelu), out),
+        Finish::TanhGelu(format, out) => {
+            let activation = |value| gelu_tanh_and_slope(value).0;
+            run(isa, x, weight, &Activated(format, activation), out);
+        }
+    }
+}
+
+/// What a layer's output becomes where it is wanted as rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activation {
+    None,
+    /// The exact one.
+    Gelu,
+    TanhGelu,
+}
+
+/// Row-major `x` [rows, inputs] times a weight of floats, plus its bias, to row-major [rows, outputs].
+pub(crate) fn product_of_rows(
+    isa: Isa,
+    x: &[f32],
+    weight: &PackedWeight,
+    activation: Activation,
+) -> Vec<f32> {
+    let rows = x.len() / weight.inputs().max(1);
+    let format = weight.float_format();
+    let mut operand = Words::zeroed(weight.inner_panels() * rows * Format::from(format).panel_words());
+    pack_rows(
+        isa,
+        format,
+        x,
+        weight.inputs(),
+        weight.grouping(),
+        operand.get_mut(),
+    );
+    let mut panel_major = Words::zeroed(weight.output_panels() * rows * PANEL);
+    let finish = match activation {
+        Activation::None => Finish::Store(bytemuck::cast_slice_mut(panel_major.get_mut())),
+        Activation::Gelu => Finish::Gelu(FloatFormat::F32, panel_major.get_mut()),
+        Activation::TanhGelu => Finish::TanhGelu(FloatFormat::F32, panel_major.get_mut()),
+    };
+    product(isa, &Operand::new(format, rows, operand.get()), weight, finish);
+    let mut values = vec![0.0; rows * weight.outputs()];
+    read_rows(
+        bytemuck::cast_slice(panel_major.get()),
+        weight.outputs(),
+        &mut values,
+    );
+    values
+}
+
+fn run<E: Ending>(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, ending: &E, out: &mut [E::Value]) {
+    let width = ending.width();
+    if x.rows == 0 {
+        return;
+    }
+    let block = block_rows(x.rows, weight.output_panels(), most_rows(isa));
+    out.par_chunks_mut(x.rows * width)
+        .take(weight.output_panels())
+        .enumerate()
+        .for_each(|(index, out)| {
+            out.par_chunks_mut(block * width)
+                .enumerate()
+                .for_each(|(part, out)| {
+                    panel_rows(
+                        isa,
+                        x,
+                        part * block,
+                        &weight.panel(index),
+                        weight.inner_panels(),
+                        ending,
+                        out,
+                    );
+                });
+        });
+}
+
+/// Rows of a task: all, unless there are too few panels for the threads.
+fn block_rows(rows: usize, panels: usize, tile_rows: usize) -> usize {
+    let tasks = TASKS_PER_THREAD * rayon::current_num_threads();
+    let parts = tasks.div_ceil(panels.max(1));
+    rows.div_ceil(parts).next_multiple_of(tile_rows)
+}
+
+/// Some rows of one output panel, tile by tile.
+fn panel_rows<E: Ending>(
+    isa: Isa,
+    x: &Operand<'_>,
+    first_row: usize,
+    weight: &WeightPanel<'_>,
+    inner_panels: usize,
+    ending: &E,
+    out: &mut [E::Value],
+) {
+    isa.vectorised(|| {
+        let (width, words) = (ending.width(), x.format.panel_words());
+        let rows = out.len() / width;
+        let tiles = rows.div_ceil(most_rows(isa));
+        let mut sums = Sums([[0.0; PANEL]; MOST_ROWS]);
+        let mut start = Start([[0; PANEL]; MOST_ROWS]);
+        let mut row = 0;
+        for index in 0..tiles {
+            // Tiles of about the same height: none is left with a single row.
+            let count = (rows - row).div_ceil(tiles - index);
+            let levels = x.levels.get(first_row + row..).unwrap_or_default();
+            let is_int8 = x.format == Format::Int8;
+            if is_int8 {
+                fill_start(levels, weight.sums, count, &mut start);
+            }
+            let job = TileJob {
+                format: x.format,
+                rows: x.words.get((first_row + row) * words..).unwrap_or_default(),
+                step: x.rows * words,
+                weights: weight.words,
+                inner_panels,
+                start: is_int8.then_some(&start),
+                upcoming: weight
+                    .upcoming
+                    .get(index * inner_panels * PANEL..)
+                    .unwrap_or_default(),
+            };
+            tile(isa, count, &job, &mut sums);
+            let out = &mut out[row * width..(row + count) * width];
+            for (at, (sums, out)) in sums.0.iter_mut().zip(out.chunks_exact_mut(width)).enumerate() {
+                if let Some(levels) = levels.get(at) {
+                    for (sum, scale) in sums.iter_mut().zip(weight.scales) {
+                        *sum *= levels.scale * scale;
+                    }
+                }
+                for (sum, bias) in sums.iter_mut().zip(weight.bias) {
+                    *sum += bias;
+                }
+                ending.end(sums, out);
+            }
+            row += count;
+        }
+    });
+}
+
+/// Sums over (value - zero) begin with minus the zero times the sum of the weights.
+#[inline(always)]
+fn fill_start(levels: &[Levels], weight_sums: &[i32], count: usize, start: &mut Start) {
+    for (start, levels) in start.0.iter_mut().zip(levels).take(count) {
+        for (start, sum) in start.iter_mut().zip(weight_sums) {
+            *start = -levels.zero * sum;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Grouping, panels, quantise};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wave(count: usize, seed: usize) -> Vec<f32> {
+        (0..count)
+            .map(|index| ((index * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0)
+            .collect()
+    }
+
+    /// x W^T + b in f64, with the largest sum of magnitudes that it could have had.
+    struct Plain {
+        values: Vec<f64>,
+        magnitude: f64,
+    }
+
+    impl Plain {
+        fn new(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize) -> Self {
+            let mut values = Vec::new();
+            let mut magnitude = 0.0_f64;
+            for x in x.chunks_exact(inputs) {
+                for (weight, bias) in weight.chunks_exact(inputs).zip(bias) {
+                    let products = x
+                        .iter()
+                        .zip(weight)
+                        .map(|(x, weight)| f64::from(*x) * f64::from(*weight));
+                    magnitude = magnitude.max(products.clone().map(f64::abs).sum());
+                    values.push(products.sum::<f64>() + f64::from(*bias));
+                }
+            }
+            Self { values, magnitude }
+        }
+
+        fn check(&self, found: &[f32], tolerance: f64, what: &str) {
+            assert_eq!(found.len(), self.values.len());
+            for (found, expected) in found.iter().zip(&self.values) {
+                let error = (f64::from(*found) - expected).abs();
+                assert!(
+                    error <= tolerance * self.magnitude.max(1.0),
+                    "{what}: {found} instead of {expected}"
+                );
+            }
+        }
+    }
+
+    fn check(rows: usize, inputs: usize, outputs: usize, group: usize) {
+        let (x, weight, bias) = (
+            wave(rows * inputs, 1),
+            wave(outputs * inputs, 2),
+            wave(outputs, 3),
+        );
+        let plain = Plain::new(&x, &weight, &bias, inputs);
+        let grouping = Grouping { group };
+        let out_size = panels(outputs) * rows * PANEL;
+        for isa in Isa::available() {
+            for (format, tolerance) in [(FloatFormat::F32, 1e-6), (FloatFormat::Bf16, 8e-3)] {
+                let packed = PackedWeight::new(format, inputs, grouping, &bias, |row| {
+                    (&weight[row * inputs..][..inputs], 1.0)
+                });
+                let found = product_of_rows(isa, &x, &packed, Activation::None);
+                plain.check(
+                    &found,
+                    tolerance,
+                    &format!("{isa:?} {format:?} {rows} x {inputs} x {outputs}"),
+                );
+
+                let words = grouping.panels(inputs) * rows * Format::from(format).panel_words();
+                let mut operand = Words::zeroed(words);
+                pack_rows(isa, format, &x, inputs, grouping, operand.get_mut());
+                let x = Operand::new(format, rows, operand.get());
+
+                let mut stored = vec![5.0; out_size];
+                product(isa, &x, &packed, Finish::Store(&mut stored));
+                let mut read = vec![0.0; rows * outputs];
+                read_rows(&stored, outputs, &mut read);
+                assert_eq!(read, found);
+
+                let mut added = vec![2.0; out_size];
+                product(isa, &x, &packed, Finish::Add(&mut added));
+                for (added, stored) in added.iter().zip(&stored) {
+                    assert_eq!(*added, 2.0 + stored);
+                }
+                let mut activated = vec![0; out_size];
+                product(isa, &x, &packed, Finish::Gelu(FloatFormat::F32, &mut activated));
+                for (activated, stored) in bytemuck::cast_slice::<u32, f32>(&activated).iter().zip(&stored) {
+                    assert!((activated - gelu(*stored)).abs() <= 1e-6 * stored.abs().max(1.0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_odd_sizes_are_the_plain_ones() {
+        for (rows, inputs, outputs, group) in [
+            (1, 1, 1, 1),
+            (13, 65, 33, 65),
+            (12, 32, 64, 8),
+            (25, 96, 31, 48),
+            (3, 7, 130, 7),
+            (97, 192, 64, 64),
+        ] {
+            check(rows, inputs, outputs, group);
+        }
+    }
+
+    #[test]
+    fn eight_bits_are_close_and_the_same_on_all_instructions() {
+        let (rows, inputs, outputs) = (29, 100, 70);
+        let (x, weight, bias) = (
+            wave(rows * inputs, 4),
+            wave(outputs * inputs, 5),
+            wave(outputs, 6),
+        );
+        let plain = Plain::new(&x, &weight, &bias, inputs);
+        let grouping = Grouping::dense(inputs);
+        let mut first: Option<Vec<f32>> = None;
+        for isa in Isa::available() {
+            let packed = PackedWeight::new(FloatFormat::F32, inputs, grouping, &bias, |row| {
+                (&weight[row * inputs..][..inputs], 1.0)
+            });
+            let packed = packed.quantised(isa);
+            let mut floats = vec![0; Format::F32.operand_words(rows, inputs)];
+            pack_rows(isa, FloatFormat::F32, &x, inputs, grouping, &mut floats);
+            let mut levels = Vec::new();
+            let mut words = Words::zeroed(Format::Int8.operand_words(rows, inputs));
+            quantise(
+                isa,
+                bytemuck::cast_slice(&floats),
+                rows,
+                &mut levels,
+                words.get_mut(),
+            );
+            let operand = Operand {
+                format: Format::Int8,
+                rows,
+                words: words.get(),
+                levels: &levels,
+            };
+            let mut stored = vec![0.0; panels(outputs) * rows * PANEL];
+            product(isa, &operand, &packed, Finish::Store(&mut stored));
+            let mut found = vec![0.0; rows * outputs];
+            read_rows(&stored, outputs, &mut found);
+            plain.check(&found, 4e-3, &format!("{isa:?}"));
+            let first = first.get_or_insert_with(|| found.clone());
+            for (found, first) in found.iter().zip(first.iter()) {
+                assert!((found - first).abs() < 1e-5, "{isa:?}: {found} and {first}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_does_not_depend_on_the_rows_beside_it_nor_on_threads() {
+        let (rows, inputs, outputs) = (41, 70, 96);
+        let (x, weight, bias) = (
+            wave(rows * inputs, 7),
+            wave(outputs * inputs, 8),
+            wave(outputs, 9),
+        );
+        let grouping = Grouping::dense(inputs);
+        let of_rows = |isa: Isa, rows: usize, format: FloatFormat| {
+            let packed = PackedWeight::new(format, inputs, grouping, &bias, |row| {
+                (&weight[row * inputs..][..inputs], 1.0)
+            });
+            product_of_rows(isa, &x[..rows * inputs], &packed, Activation::None)
+        };
+        for isa in Isa::available() {
+            for format in [FloatFormat::F32, FloatFormat::Bf16] {
+                let all = of_rows(isa, rows, format);
+                for count in [1, 5, 12, 13] {
+                    assert_eq!(of_rows(isa, count, format), all[..count * outputs]);
+                }
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(7).build().unwrap();
+                assert_eq!(pool.install(|| of_rows(isa, rows, format)), all);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn products_of_any_size_are_the_plain_ones(
+            rows in 1_usize..40, inputs in 1_usize..80, outputs in 1_usize..80, group in 1_usize..80,
+        ) {
+            check(rows, inputs, outputs, group.min(inputs));
+        }
+    }
+}

@@ -1,0 +1,290 @@
+use super::isa::Isa;
+use super::math::{bf16_bits, bf16_value};
+use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
+use rayon::prelude::*;
+
+/// Largest magnitude of an 8-bit weight.
+const MOST_LEVEL: f32 = 127.0;
+
+/// A linear layer's weight and bias as products read them: panels of [`PANEL`] outputs, each [inner words, PANEL].
+#[derive(Debug)]
+pub(crate) struct PackedWeight {
+    format: Format,
+    words: Words,
+    inputs: usize,
+    outputs: usize,
+    /// How the inputs lie in the activations' panels.
+    grouping: Grouping,
+    /// For every output, 0 beyond them.
+    bias: Vec<f32>,
+    /// What a unit of [`Format::Int8`] stands for, and the sum of its values, for every output.
+    scales: Vec<f32>,
+    sums: Vec<i32>,
+}
+
+/// What a product needs of one output panel.
+pub(super) struct WeightPanel<'a> {
+    pub(super) words: &'a [u32],
+    /// The panels that follow.
+    pub(super) upcoming: &'a [u32],
+    pub(super) bias: &'a [f32],
+    pub(super) scales: &'a [f32],
+    pub(super) sums: &'a [i32],
+}
+
+impl PackedWeight {
+    /// `row` gives, for each output, its weights over the inputs and a factor that they are multiplied by; `bias` has
+    /// all factors in it.
+    pub(crate) fn new<'a>(
+        format: FloatFormat,
+        inputs: usize,
+        grouping: Grouping,
+        bias: &[f32],
+        row: impl Fn(usize) -> (&'a [f32], f32) + Sync,
+    ) -> Self {
+        let outputs = bias.len();
+        let format_of_words = Format::from(format);
+        let inner_panels = grouping.panels(inputs);
+        let panel_words = inner_panels * format_of_words.panel_words() * PANEL;
+        let mut words = Words::zeroed(panels(outputs) * panel_words);
+        let per_word = format_of_words.values_per_word();
+        words
+            .get_mut()
+            .par_chunks_mut(panel_words.max(1))
+            .enumerate()
+            .for_each(|(panel, words)| {
+                for inner_panel in 0..inner_panels {
+                    let (first, count) = grouping.channels_of(inner_panel, inputs);
+                    let words =
+                        &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
+                    for lane in 0..PANEL.min(outputs - panel * PANEL) {
+                        let (values, factor) = row(panel * PANEL + lane);
+                        let values = &values[first..first + count];
+                        write_lane(format, values, factor, lane, words);
+                    }
+                }
+            });
+        let mut padded_bias = bias.to_vec();
+        padded_bias.resize(panels(outputs) * PANEL, 0.0);
+        Self {
+            format: format_of_words,
+            words,
+            inputs,
+            outputs,
+            grouping,
+            bias: padded_bias,
+            scales: Vec::new(),
+            sums: Vec::new(),
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Of the weights, and of the activations that they are multiplied with in f32 or bf16.
+    pub(crate) fn float_format(&self) -> FloatFormat {
+        match self.format {
+            Format::Bf16 => FloatFormat::Bf16,
+            Format::F32 | Format::Int8 => FloatFormat::F32,
+        }
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    pub(crate) fn grouping(&self) -> Grouping {
+        self.grouping
+    }
+
+    pub(super) fn inner_panels(&self) -> usize {
+        self.grouping.panels(self.inputs)
+    }
+
+    pub(super) fn output_panels(&self) -> usize {
+        panels(self.outputs)
+    }
+
+    pub(super) fn panel(&self, panel: usize) -> WeightPanel<'_> {
+        let words = self.inner_panels() * self.format.panel_words() * PANEL;
+        let (_, rest) = self.words.get().split_at(panel * words);
+        let (own, upcoming) = rest.split_at(words);
+        let of_outputs = panel * PANEL..(panel + 1) * PANEL;
+        WeightPanel {
+            words: own,
+            upcoming,
+            bias: self.bias.get(of_outputs.clone()).unwrap_or_default(),
+            scales: self.scales.get(of_outputs.clone()).unwrap_or_default(),
+            sums: self.sums.get(of_outputs).unwrap_or_default(),
+        }
+    }
+
+    /// A weight of floats, row-major [inputs, outputs], for what no kernel here does.
+    pub(crate) fn unpacked(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.inputs * self.outputs];
+        let per_word = self.format.values_per_word();
+        let inner_words = self.format.panel_words();
+        values
+            .par_chunks_mut(self.outputs.max(1))
+            .with_min_len(16)
+            .enumerate()
+            .for_each(|(input, values)| {
+                let place = self.place_of(input);
+                let (inner_panel, within) = (place / PANEL, place % PANEL);
+                let word = inner_panel * inner_words + within / per_word;
+                for (panel, values) in values.chunks_mut(PANEL).enumerate() {
+                    let words = &self.panel(panel).words[word * PANEL..][..PANEL];
+                    for (value, word) in values.iter_mut().zip(words) {
+                        *value = self.decode(*word, within % per_word);
+                    }
+                }
+            });
+        values
+    }
+
+    /// Where an input lies among the padded ones.
+    fn place_of(&self, input: usize) -> usize {
+        let group = self.grouping.group;
+        input / group * panels(group) * PANEL + input % group
+    }
+
+    fn decode(&self, word: u32, part: usize) -> f32 {
+        match self.format {
+            Format::F32 => f32::from_bits(word),
+            Format::Bf16 => {
+                let halves: [u16; 2] = bytemuck::cast(word);
+                bf16_value(halves.get(part).copied().unwrap_or_default())
+            }
+            Format::Int8 => 0.0,
+        }
+    }
+
+    /// The same layer in 8 bits: for each output, the largest magnitude becomes 127.
+    pub(crate) fn quantised(&self, isa: Isa) -> Self {
+        let from_words = self.format.panel_words() * PANEL;
+        let to_words = Format::Int8.panel_words() * PANEL;
+        let inner_panels = self.inner_panels();
+        let mut words = Words::zeroed(self.output_panels() * inner_panels * to_words);
+        let mut scales = vec![0.0; self.bias.len()];
+        let mut sums = vec![0; self.bias.len()];
+        words
+            .get_mut()
+            .par_chunks_mut((inner_panels * to_words).max(1))
+            .zip(scales.par_chunks_mut(PANEL))
+            .zip(sums.par_chunks_mut(PANEL))
+            .enumerate()
+            .for_each(|(panel, ((words, scales), sums))| {
+                isa.vectorised(|| {
+                    let given = self.panel(panel).words;
+                    let mut values = [[0.0; PANEL]; PANEL];
+                    let mut largest = [0.0_f32; PANEL];
+                    for given in given.chunks_exact(from_words) {
+                        self.decode_panel(given, &mut values);
+                        for row in &values {
+                            for (largest, value) in largest.iter_mut().zip(row) {
+                                *largest = largest.max(value.abs());
+                            }
+                        }
+                    }
+                    for (scale, largest) in scales.iter_mut().zip(&largest) {
+                        // A layer of zeros stays one.
+                        *scale = if *largest > 0.0 {
+                            *largest / MOST_LEVEL
+                        } else {
+                            1.0
+                        };
+                    }
+                    for (given, words) in given
+                        .chunks_exact(from_words)
+                        .zip(words.chunks_exact_mut(to_words))
+                    {
+                        self.decode_panel(given, &mut values);
+                        let bytes: &mut [i8] = bytemuck::cast_slice_mut(words);
+                        for (inner, row) in values.iter().enumerate() {
+                            for (lane, value) in row.iter().enumerate() {
+                                let level = (value / scales[lane]).round_ties_even() as i8;
+                                bytes[(inner / 4 * PANEL + lane) * 4 + inner % 4] = level;
+                                sums[lane] += i32::from(level);
+                            }
+                        }
+                    }
+                });
+            });
+        Self {
+            format: Format::Int8,
+            words,
+            inputs: self.inputs,
+            outputs: self.outputs,
+            grouping: self.grouping,
+            bias: self.bias.clone(),
+            scales,
+            sums,
+        }
+    }
+
+    /// An inner panel's words to values [inner, outputs].
+    #[inline(always)]
+    fn decode_panel(&self, words: &[u32], values: &mut [[f32; PANEL]; PANEL]) {
+        let per_word = self.format.values_per_word();
+        for (inner, values) in values.iter_mut().enumerate() {
+            let words = &words[inner / per_word * PANEL..][..PANEL];
+            for (value, word) in values.iter_mut().zip(words) {
+                *value = self.decode(*word, inner % per_word);
+            }
+        }
+    }
+}
+
+/// One output's weights over an inner panel: words of consecutive inputs, [`PANEL`] words apart.
+fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, words: &mut [u32]) {
+    match format {
+        FloatFormat::F32 => {
+            for (word, value) in words.iter_mut().skip(lane).step_by(PANEL).zip(values) {
+                *word = (value * factor).to_bits();
+            }
+        }
+        FloatFormat::Bf16 => {
+            let bits = |value: &f32| bf16_bits(value * factor);
+            for (word, pair) in words.iter_mut().skip(lane).step_by(PANEL).zip(values.chunks(2)) {
+                *word = bytemuck::cast([pair.first().map_or(0, bits), pair.get(1).map_or(0, bits)]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_comes_back_with_its_factors() {
+        for (outputs, inputs, group) in [(1, 1, 1), (5, 3, 3), (33, 40, 20), (64, 96, 12), (70, 65, 65)] {
+            let values: Vec<f32> = (0..outputs * inputs)
+                .map(|index| (index % 97) as f32 - 48.0)
+                .collect();
+            for format in [FloatFormat::F32, FloatFormat::Bf16] {
+                let packed =
+                    PackedWeight::new(format, inputs, Grouping { group }, &vec![0.5; outputs], |row| {
+                        (
+                            &values[row * inputs..][..inputs],
+                            if row % 2 == 0 { 1.0 } else { 2.0 },
+                        )
+                    });
+                let back = packed.unpacked();
+                for row in 0..outputs {
+                    for column in 0..inputs {
+                        let expected = values[row * inputs + column] * if row % 2 == 0 { 1.0 } else { 2.0 };
+                        assert_eq!(back[column * outputs + row], expected);
+                    }
+                }
+                assert_eq!(packed.bias[..outputs], vec![0.5; outputs]);
+                assert!(packed.bias[outputs..].iter().all(|bias| *bias == 0.0));
+            }
+        }
+    }
+}
