@@ -55,6 +55,10 @@ const HANDS: &[(&str, &str)] = &[
     ),
     ("Scroll over a picture", "zooms all pictures"),
     ("Drag a picture", "moves all pictures"),
+    (
+        "Drag and scroll over a picture in Pixels to tokens and Paint",
+        "draws; makes the brush larger or smaller (Ctrl+scroll zooms, a right drag moves)",
+    ),
     ("Drop files on the window", "adds them to the library"),
 ];
 

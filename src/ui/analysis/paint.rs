@@ -87,6 +87,8 @@ impl Default for PaintForm {
 impl PaintForm {
     /// What the form stands for.
     pub(super) fn order(&self, mask: Arc<Mask>, workspace: &Workspace, selection: &Selection) -> PaintOrder {
+        let space = workspace.model().map(|model| &model.space);
+        let mixes = space.is_some_and(|space| space.mixing().is_some());
         PaintOrder {
             mask,
             target: self.target(workspace),
@@ -97,9 +99,9 @@ impl PaintForm {
             },
             settings: PaintSettings {
                 near_hull: match self.hull {
-                    Hull::Free => NearHull::Free,
-                    Hull::Near => NearHull::Penalty(self.penalty),
-                    Hull::Project => NearHull::Project,
+                    Hull::Near if mixes => NearHull::Penalty(self.penalty),
+                    Hull::Project if mixes => NearHull::Project,
+                    _ => NearHull::Free,
                 },
                 ..self.settings
             },
@@ -206,7 +208,7 @@ impl PaintForm {
                     self.moving_ui(ui, selection, now.token_count);
                     ui.end_row();
                     let space = workspace.model().map(|model| &model.space);
-                    if space.is_some_and(|space| space.codebook().is_some()) {
+                    if space.is_some_and(|space| space.mixing().is_some()) {
                         self.hull_ui(ui);
                         ui.end_row();
                     }
