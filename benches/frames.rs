@@ -25,6 +25,8 @@ const FIRST_FRAMES: usize = 4;
 /// Time that this thread has had a CPU, so that what else runs on the machine counts less; wall time where the system
 /// does not tell.
 fn thread_time(start: Instant) -> Duration {
+    // The system brings the figure up to date when it may schedule another thread.
+    std::thread::yield_now();
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let on_cpu = told.and_then(|text| text.split_whitespace().next()?.parse().ok());
     on_cpu.map_or_else(|| start.elapsed(), Duration::from_nanos)

@@ -108,6 +108,19 @@ impl EncodingPart {
     }
 }
 
+/// Runs `other` on a thread of its own meanwhile.
+fn side_by_side<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B + Send) -> (A, B) {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        let other = other.join();
+        (
+            one,
+            other.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
+    })
+}
+
 fn packed<'a>(source: &'a mut FileSource<'_, '_>, device: &'a Device, dtype: DType) -> Builder<'a> {
     Builder {
         source,
@@ -120,8 +133,8 @@ fn packed<'a>(source: &'a mut FileSource<'_, '_>, device: &'a Device, dtype: DTy
 impl Tokenizer {
     /// Reads a model. `progress` is told bytes read and bytes in all, and returns false to cancel.
     ///
-    /// `dtype` is that of the matrices (f32, f16 or bf16); norms, softmax and outputs are f32 in any case. Two
-    /// threads read tensors one at a time, so the peak is little over the weights' size. Gradients with respect to inputs can
+    /// `dtype` is that of the matrices (f32, f16 or bf16); norms, softmax and outputs are f32 in any case. In
+    /// f32 two threads read tensors one at a time, so the peak is little over the weights' size. Gradients with respect to inputs can
     /// be had from [`Self::with_math`]; to train, see [`Self::from_tensors`].
     ///
     /// # Errors
@@ -145,19 +158,20 @@ impl Tokenizer {
             checkpoint: &checkpoint,
             reading: &reading,
         };
-        let (encoding_part, decoder) = std::thread::scope(|scope| {
-            let decoder = scope.spawn(|| {
-                let part = Decoder::load(&mut packed(&mut source(), device, dtype), &args);
-                part.inspect_err(|_| reading.stop())
-            });
+        let load_encoding_part = || {
             let part = EncodingPart::load(&mut packed(&mut source(), device, dtype), &args, plan.class);
-            let part = part.inspect_err(|_| reading.stop());
-            let decoder = decoder.join();
-            (
-                part,
-                decoder.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            )
-        });
+            part.inspect_err(|_| reading.stop())
+        };
+        let load_decoder = || {
+            let decoder = Decoder::load(&mut packed(&mut source(), device, dtype), &args);
+            decoder.inspect_err(|_| reading.stop())
+        };
+        let (encoding_part, decoder) = if dtype == DType::F32 {
+            side_by_side(load_encoding_part, load_decoder)
+        } else {
+            // Beside half weights a matrix that is being made weighs twice as much: one at a time.
+            (load_encoding_part(), load_decoder())
+        };
         let (encoding_part, decoder) = match (encoding_part, decoder) {
             // The other part has failed.
             (Err(TokenizerError::Cancelled), Err(error)) => return Err(error),

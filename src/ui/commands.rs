@@ -320,6 +320,8 @@ commands! {
     ExtendToPrevious: Edit, Encoded, "Extend to previous token", "Stretches the selection by one token to the left.", [shift(Key::ArrowLeft)];
     RemovePicture: Edit, Picture, "Remove picture", "Takes this picture out of the library; its file stays. Can be brought back with its edits.", [plain(Key::Delete)];
     RestorePicture: Edit, Removed, "Bring back removed picture", "Puts the picture that was removed last back into the library, with its edits.", [ctrl_shift(Key::T)];
+    TogglePreviews: Edit, Nothing, "Previews while dragging", "With a model slower than a frame, decodes positions of the number under the pointer ahead, and shows blends of them until the exact picture is there.", [];
+    ToggleEncodeAhead: Edit, Nothing, "Encode ahead", "Encodes the pictures of the library while nothing else is to do, the next one first.", [];
     UndoStroke: Edit, Strokes, "Take back stroke", "Takes back the last stroke of the brush in the view Analysis.", [];
     InvertMask: Edit, Brush, "Invert brush mask", "Takes the pixels that are not drawn in place of those that are; all of them where none are.", [];
     ClearMask: Edit, Mask, "Clear brush mask", "Takes away all that was drawn over the picture in the view Analysis.", [];
@@ -375,8 +377,6 @@ commands! {
     StopTraining: Model, Training, "Stop training", "Ends training after the step under way. All that was reached is kept, and it can be continued.", [ctrl_shift(Key::R)];
     UseTrainedModel: Model, Trained, "Use trained model", "Loads the run's last checkpoint into this window; training goes on meanwhile.", [ctrl(Key::U)];
     OpenTrainingFolder: Model, Trained, "Open folder of the run", "Shows model, log and sheets in the system's file manager.", [];
-    TogglePreviews: Model, Nothing, "Previews while dragging", "With a model slower than a frame, decodes positions of the number under the pointer ahead, and shows blends of them until the exact picture is there.", [];
-    ToggleEncodeAhead: Model, Nothing, "Encode ahead", "Encodes the pictures of the library while nothing else is to do, the next one first.", [];
     CancelTask: Model, Running, "Cancel running task", "Stops loading a model, encoding pictures, comparing models, measuring tokens, painting or generating.", [ctrl(Key::Period)];
 
     CommandPalette: Help, Nothing, "Command palette…", "Finds any command by a few letters of its name.", [ctrl(Key::K), ctrl_shift(Key::P)];

@@ -167,7 +167,7 @@ fn open_window(drawing: Drawing, opening: Opening) -> Result<(), Failure> {
     let is_standing = Arc::clone(&was_open);
     let window = move || {
         let create = move |creation: &eframe::CreationContext<'_>| {
-            let app = app(creation, opening);
+            let app = app(creation, &opening);
             is_standing.store(true, Ordering::Relaxed);
             Ok(Box::new(app) as Box<dyn eframe::App>)
         };
@@ -259,7 +259,7 @@ fn rank(info: &wgpu::AdapterInfo) -> Option<(bool, u8)> {
     Some((info.backend == wgpu::Backend::Gl, kind))
 }
 
-fn app(creation: &eframe::CreationContext<'_>, opening: Opening) -> SoftscopeApp {
+fn app(creation: &eframe::CreationContext<'_>, opening: &Opening) -> SoftscopeApp {
     let settings: Settings = creation
         .storage
         .and_then(|storage| eframe::get_value(storage, STORAGE_KEY))

@@ -23,7 +23,6 @@ const ENDS_OF_SECTIONS: &[Command] = &[
     Command::Fill,
     Command::DiscardPainting,
     Command::OpenTrainingFolder,
-    Command::ToggleEncodeAhead,
     Command::Shortcuts,
 ];
 

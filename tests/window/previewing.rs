@@ -61,7 +61,7 @@ fn a_drag_shows_a_preview_at_the_next_frame_and_the_exact_picture_follows() {
 fn switched_off_in_the_menu_there_is_no_preview() {
     let data = tempfile::tempdir().unwrap();
     let mut window = open_slow(data.path(), settings(ThemeChoice::Dark));
-    click(&mut window, "Model");
+    click(&mut window, "Edit");
     click(&mut window, "Previews while dragging");
     press(&mut window, Modifiers::NONE, Key::Escape);
     if window.state().selection().tokens().is_empty() {

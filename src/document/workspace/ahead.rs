@@ -142,8 +142,7 @@ impl Track {
 /// The positions under way.
 struct Running {
     stamp: Stamp,
-    base: Arc<LatentState>,
-    positions: Vec<Arc<[Edit]>>,
+    job: Arc<PrefetchJob>,
 }
 
 /// Where the hand is.
@@ -193,11 +192,14 @@ impl Ahead {
     }
 
     /// What is still to be decoded of the number looked at.
-    fn wanted(&self) -> Option<(Arc<LatentState>, Vec<Arc<[Edit]>>)> {
+    fn wanted(&self) -> Option<PrefetchJob> {
         let position = self.gaze?;
         let track = self.tracks.last().filter(|track| !track.has_failed)?;
-        let wanted = track.wanted(position);
-        (!wanted.is_empty()).then(|| (Arc::clone(&track.base), wanted))
+        let positions = track.wanted(position);
+        (!positions.is_empty()).then(|| PrefetchJob {
+            base: Arc::clone(&track.base),
+            positions,
+        })
     }
 }
 
@@ -345,28 +347,20 @@ impl Workspace {
         if self.ahead.running.is_some() || is_waited_for {
             return;
         }
-        let Some((base, positions)) = self.ahead.wanted() else {
+        let Some(job) = self.ahead.wanted().map(Arc::new) else {
             return;
         };
-        let job = PrefetchJob {
-            base: Arc::clone(&base),
-            positions: positions.clone(),
-        };
-        let stamp = self.engine.submit(Request::Prefetch(Arc::new(job)));
-        self.ahead.running = Some(Running {
-            stamp,
-            base,
-            positions,
-        });
+        let stamp = self.engine.submit(Request::Prefetch(Arc::clone(&job)));
+        self.ahead.running = Some(Running { stamp, job });
     }
 
     pub(super) fn take_prefetched(&mut self, stamp: Stamp, prefetched: &Prefetched) {
         let Some(running) = self.ahead.running.take_if(|running| running.stamp == stamp) else {
             return;
         };
-        let positions = running.positions.iter().skip(prefetched.first);
+        let positions = running.job.positions.iter().skip(prefetched.first);
         for (edits, picture) in positions.zip(&prefetched.pictures) {
-            self.ahead.learn(&running.base, edits, picture);
+            self.ahead.learn(&running.job.base, edits, picture);
         }
         if !prefetched.is_last {
             self.ahead.running = Some(running);
@@ -378,7 +372,7 @@ impl Workspace {
         let Some(running) = self.ahead.running.take_if(|running| running.stamp == stamp) else {
             return;
         };
-        let is_of_it = |track: &&mut Track| Arc::ptr_eq(&track.base, &running.base);
+        let is_of_it = |track: &&mut Track| Arc::ptr_eq(&track.base, &running.job.base);
         if let Some(track) = self.ahead.tracks.last_mut().filter(is_of_it) {
             track.has_failed |= has_failed;
         }
