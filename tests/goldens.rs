@@ -8,7 +8,8 @@ use candle_core::{DType, IndexOp, Tensor, Var};
 use softscope::tokenizer::{Encoding, Gaussian, Math, ModelClass, NoHook, Posterior, Tokenizer};
 use std::collections::HashMap;
 use support::{
-    Golden, Recorder, assert_close, decode, differing_bytes, max_difference, recon_bytes, relative_rms, values,
+    Golden, Recorder, assert_close, decode, differing_bytes, max_difference, recon_bytes, relative_rms,
+    values,
 };
 
 const H: f64 = 2e-5;
@@ -527,7 +528,11 @@ fn a_pass_that_nobody_watches_gives_the_same_bits() {
         let alone = tokenizer.encode(&golden.x(), &mut NoHook).unwrap();
         assert_eq!(values(&watched.h), values(&alone.h), "{set}: h");
         let watched = tokenizer.decode(golden.get("z"), &mut recorder).unwrap();
-        assert_eq!(values(&watched), values(&decode(&tokenizer, golden.get("z"))), "{set}: dec");
+        assert_eq!(
+            values(&watched),
+            values(&decode(&tokenizer, golden.get("z"))),
+            "{set}: dec"
+        );
     }
 }
 

@@ -1,8 +1,8 @@
 //! The same model in PyTorch, run alternately with ours, so that whatever else the machine does meets both.
 
-use super::timing::Timing;
 use super::error::AgainstError;
 use super::memory;
+use super::timing::Timing;
 use crate::engine::{EngineError, NoControl, RunOptions, Runner};
 use crate::picture::Planar;
 use crate::tokenizer::{ModelFiles, Tokenizer};
@@ -80,9 +80,19 @@ pub fn compare(
     };
     let tokens = &state.z;
     let [picture] = &input;
-    let encoded = || Ok(runner.encode(&input, &NoControl)?.pop().map(|state| state.z.values));
+    let encoded = || {
+        Ok(runner
+            .encode(&input, &NoControl)?
+            .pop()
+            .map(|state| state.z.values))
+    };
     let encode = python.compare("encode", &picture.data, limit, per_stage, encoded)?;
-    let decoded = || Ok(runner.decode(&[tokens], &NoControl)?.pop().map(|picture| picture.data));
+    let decoded = || {
+        Ok(runner
+            .decode(&[tokens], &NoControl)?
+            .pop()
+            .map(|picture| picture.data))
+    };
     let decode = python.compare("decode", &tokens.values, limit, per_stage, decoded)?;
     Ok(Comparison {
         precision: info.precision.clone(),
@@ -144,7 +154,9 @@ impl Python {
                 source,
             })?;
         let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(AgainstError::Ended("it has no standard input and output".to_owned()));
+            return Err(AgainstError::Ended(
+                "it has no standard input and output".to_owned(),
+            ));
         };
         let mut started = Self {
             child,
@@ -173,7 +185,11 @@ impl Python {
         let theirs = std::fs::read(&out).map_err(AgainstError::Files)?;
         let difference = relative_rms(&found, &theirs);
         if difference.is_nan() || difference > limit {
-            return Err(AgainstError::Differs { stage, difference, limit });
+            return Err(AgainstError::Differs {
+                stage,
+                difference,
+                limit,
+            });
         }
         let nowhere = PathBuf::from("-");
         let (mut our_times, mut their_times) = (Vec::new(), Vec::new());

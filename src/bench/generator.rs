@@ -2,9 +2,7 @@
 
 use super::timing::Timing;
 use crate::engine::{EngineError, GeneratorRunner, NoControl, RunOptions, expected_threads};
-use crate::generator::{
-    Generator, GeneratorArgs, GeneratorClass, Noise, Settings, Start, generator_shapes,
-};
+use crate::generator::{Generator, GeneratorArgs, GeneratorClass, Noise, Settings, Start, generator_shapes};
 use crate::tokenizer::ModelFiles;
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
@@ -114,7 +112,10 @@ pub fn token_costs(
                 let t = Tensor::full(0.5_f32, 1, &Device::Cpu)?;
                 let label = Tensor::zeros(1, DType::U32, &Device::Cpu)?;
                 let evaluation = Timing::of_runs(per_count, || {
-                    network.forward(&x, &t, &label).map(drop).map_err(EngineError::from)
+                    network
+                        .forward(&x, &t, &label)
+                        .map(drop)
+                        .map_err(EngineError::from)
                 })?;
                 Ok(TokenCost { tokens, evaluation })
             })

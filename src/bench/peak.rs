@@ -40,7 +40,9 @@ fn of_candle(
     };
     let left = Tensor::ones((rows, inner), dtype, &Device::Cpu)?;
     let right = Tensor::ones((inner, columns), dtype, &Device::Cpu)?;
-    let timing = Timing::of_runs(PER_SHAPE, || left.matmul(&right).map(drop).map_err(EngineError::from))?;
+    let timing = Timing::of_runs(PER_SHAPE, || {
+        left.matmul(&right).map(drop).map_err(EngineError::from)
+    })?;
     Ok(Some(timing))
 }
 
@@ -52,13 +54,9 @@ fn of_kernel(format: Format, (rows, inner, columns): (usize, usize, usize)) -> T
         FloatFormat::F32
     };
     let row = vec![1.0; inner];
-    let weight = PackedWeight::new(
-        float,
-        inner,
-        Grouping::dense(inner),
-        &vec![0.0; columns],
-        |_| (&row, 1.0),
-    );
+    let weight = PackedWeight::new(float, inner, Grouping::dense(inner), &vec![0.0; columns], |_| {
+        (&row, 1.0)
+    });
     let weight = if format == Format::Int8 {
         weight.quantised(isa)
     } else {

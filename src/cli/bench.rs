@@ -165,7 +165,14 @@ fn model_text(model: &ModelBench) -> String {
 }
 
 fn comparison_text(comparison: &Comparison) -> String {
-    let mut table = Table::new(&["stage", "ours ms", "PyTorch ms", "speed", "of medians", "difference"]);
+    let mut table = Table::new(&[
+        "stage",
+        "ours ms",
+        "PyTorch ms",
+        "speed",
+        "of medians",
+        "difference",
+    ]);
     for stage in &comparison.stages {
         table.push(vec![
             stage.stage.to_owned(),

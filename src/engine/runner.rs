@@ -215,7 +215,11 @@ impl Runner {
         let stage_count = decoder_stages(&self.info.args);
         self.model.run(|tokenizer| {
             let z = Tensor::from_vec(values, shape, &self.model.device)?;
-            planars(&decode(tokenizer, &z, &mut ControlHook::new(control, stage_count))?)
+            planars(&decode(
+                tokenizer,
+                &z,
+                &mut ControlHook::new(control, stage_count),
+            )?)
         })
     }
 }

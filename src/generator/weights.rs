@@ -38,9 +38,7 @@ impl Dense {
                 })?;
                 Tensor::from_vec(y, shape, x.device())
             }
-            Weight::Transposed(weight) => product(&flat, weight)?
-                .broadcast_add(&self.bias)?
-                .reshape(shape),
+            Weight::Transposed(weight) => product(&flat, weight)?.broadcast_add(&self.bias)?.reshape(shape),
         }
     }
 }

@@ -95,10 +95,14 @@ impl Attention<'_> {
             };
             read(0, true, &mut scratch.row);
             for (panel, lanes) in scratch.row.chunks_exact(PANEL).enumerate() {
-                self.format.encode(lanes, &mut queries[(panel * self.length + token) * words..][..words]);
+                self.format.encode(
+                    lanes,
+                    &mut queries[(panel * self.length + token) * words..][..words],
+                );
             }
             read(1, true, &mut scratch.row);
-            let keys = &mut keys[token / PANEL * head_panels * words * PANEL..][..head_panels * words * PANEL];
+            let keys =
+                &mut keys[token / PANEL * head_panels * words * PANEL..][..head_panels * words * PANEL];
             scratch.words.resize(head_panels * words, 0);
             self.format.encode(&scratch.row, &mut scratch.words);
             let column = keys.iter_mut().skip(token % PANEL).step_by(PANEL);
@@ -107,7 +111,8 @@ impl Attention<'_> {
             }
             read(2, false, &mut scratch.row);
             for (panel, lanes) in scratch.row.chunks_exact(PANEL).enumerate() {
-                let values = &mut values[panel * token_panels * words * PANEL..][..token_panels * words * PANEL];
+                let values =
+                    &mut values[panel * token_panels * words * PANEL..][..token_panels * words * PANEL];
                 write_row(self.format, lanes, token, values);
             }
         }
@@ -115,7 +120,14 @@ impl Attention<'_> {
 
     /// Softmax(queries keys^T) values, some queries at a time.
     #[inline(always)]
-    fn mix(&self, isa: Isa, scratch: &mut Scratch, first_out: usize, out_format: FloatFormat, out: &mut [u32]) {
+    fn mix(
+        &self,
+        isa: Isa,
+        scratch: &mut Scratch,
+        first_out: usize,
+        out_format: FloatFormat,
+        out: &mut [u32],
+    ) {
         let (words, head_panels, token_panels) = (self.words(), panels(self.head_dim), panels(self.length));
         let out_words = Format::from(out_format).panel_words();
         let out_rows = self.pictures * self.asking();
@@ -145,7 +157,13 @@ impl Attention<'_> {
                     upcoming: &[],
                 };
                 tile(isa, count, &job, &mut sums);
-                for (scores, sums) in scores.as_chunks_mut::<PANEL>().0.iter_mut().zip(&sums.0).take(count) {
+                for (scores, sums) in scores
+                    .as_chunks_mut::<PANEL>()
+                    .0
+                    .iter_mut()
+                    .zip(&sums.0)
+                    .take(count)
+                {
                     *scores = *sums;
                 }
             }
@@ -182,7 +200,9 @@ impl Attention<'_> {
         let words = self.words();
         let last = panels(self.length) - 1;
         let inside = self.length - last * PANEL;
-        if let Some(beyond) = scores.get_mut((last * most + row) * PANEL + inside..(last * most + row + 1) * PANEL) {
+        if let Some(beyond) =
+            scores.get_mut((last * most + row) * PANEL + inside..(last * most + row + 1) * PANEL)
+        {
             beyond.fill(f32::NEG_INFINITY);
         }
         let mut largest = [f32::NEG_INFINITY; PANEL];
@@ -289,12 +309,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn wave(count: usize, seed: usize) -> Vec<f32> {
-        (0..count).map(|index| ((index * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+        (0..count)
+            .map(|index| ((index * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0)
+            .collect()
     }
 
     fn turned(attention: &Attention<'_>, head: usize, token: usize, values: &[f32]) -> Vec<f64> {
         let mut values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
-        let Some(rotation) = &attention.rotation else { return values };
+        let Some(rotation) = &attention.rotation else {
+            return values;
+        };
         for (pair, channels) in values.chunks_exact_mut(2).enumerate() {
             let at = (head * attention.length + token) * (attention.head_dim / 2) + pair;
             let (cosine, sine) = (f64::from(rotation.cosines[at]), f64::from(rotation.sines[at]));
@@ -311,7 +335,8 @@ mod tests {
         for picture in 0..attention.pictures {
             for head in 0..attention.heads {
                 let of = |part: usize, token: usize| {
-                    let start = (picture * length + token) * 3 * width + part * width + head * attention.head_dim;
+                    let start =
+                        (picture * length + token) * 3 * width + part * width + head * attention.head_dim;
                     &qkv[start..start + attention.head_dim]
                 };
                 for token in 0..length {
@@ -319,7 +344,12 @@ mod tests {
                     let powers: Vec<f64> = (0..length)
                         .map(|other| {
                             let key = turned(attention, head, other, of(1, other));
-                            query.iter().zip(&key).map(|(query, key)| query * key).sum::<f64>().exp()
+                            query
+                                .iter()
+                                .zip(&key)
+                                .map(|(query, key)| query * key)
+                                .sum::<f64>()
+                                .exp()
                         })
                         .collect();
                     let sum: f64 = powers.iter().sum();
@@ -339,25 +369,51 @@ mod tests {
         let head_dim = 2 * half_head;
         let width = heads * head_dim;
         let rows = pictures * length;
-        let qkv: Vec<f32> = wave(rows * 3 * width, 1).iter().map(|value| 1.5 * value).collect();
+        let qkv: Vec<f32> = wave(rows * 3 * width, 1)
+            .iter()
+            .map(|value| 1.5 * value)
+            .collect();
         let angles = wave(heads * length * half_head, 2);
         let cosines: Vec<f32> = angles.iter().map(|angle| angle.cos()).collect();
         let sines: Vec<f32> = angles.iter().map(|angle| angle.sin()).collect();
-        let qkv: Vec<f32> = qkv.iter().map(|value| value / (head_dim as f32).sqrt().sqrt()).collect();
-        let rotation = is_turned.then_some(Rotation { cosines: &cosines, sines: &sines });
+        let qkv: Vec<f32> = qkv
+            .iter()
+            .map(|value| value / (head_dim as f32).sqrt().sqrt())
+            .collect();
+        let rotation = is_turned.then_some(Rotation {
+            cosines: &cosines,
+            sines: &sines,
+        });
         for isa in Isa::available() {
             let mut packed = vec![0; Format::F32.operand_words(rows, 3 * width)];
-            pack_rows(isa, FloatFormat::F32, &qkv, 3 * width, Grouping::dense(3 * width), &mut packed);
+            pack_rows(
+                isa,
+                FloatFormat::F32,
+                &qkv,
+                3 * width,
+                Grouping::dense(3 * width),
+                &mut packed,
+            );
             for (format, tolerance) in [(FloatFormat::F32, 5e-6), (FloatFormat::Bf16, 0.03)] {
                 let (from, until) = (length / 4, length);
-                let attention = Attention { heads, head_dim, pictures, length, format, rotation, from, until };
+                let attention = Attention {
+                    heads,
+                    head_dim,
+                    pictures,
+                    length,
+                    format,
+                    rotation,
+                    from,
+                    until,
+                };
                 let grouping = Grouping { group: head_dim };
                 let out_rows = pictures * (until - from);
                 let mut out = vec![0; grouping.panels(width) * out_rows * PANEL];
                 attention.forward(isa, bytemuck::cast_slice(&packed), FloatFormat::F32, &mut out);
                 let out: &[f32] = bytemuck::cast_slice(&out);
                 for (index, expected) in plain(&attention, &qkv).iter().enumerate() {
-                    let (picture, token, channel) = (index / width / length, index / width % length, index % width);
+                    let (picture, token, channel) =
+                        (index / width / length, index / width % length, index % width);
                     if token < from {
                         continue;
                     }
@@ -376,7 +432,9 @@ mod tests {
 
     #[test]
     fn attention_is_the_plain_one() {
-        for (pictures, heads, half_head, length) in [(1, 1, 1, 1), (2, 3, 6, 33), (1, 2, 32, 70), (3, 2, 20, 13)] {
+        for (pictures, heads, half_head, length) in
+            [(1, 1, 1, 1), (2, 3, 6, 33), (1, 2, 32, 70), (3, 2, 20, 13)]
+        {
             check(pictures, heads, half_head, length, false);
             check(pictures, heads, half_head, length, true);
         }
@@ -402,7 +460,11 @@ mod tests {
         attention.forward(Isa::best(), &qkv, FloatFormat::F32, &mut out);
         let out: &[f32] = bytemuck::cast_slice(&out);
         assert!(out[0].is_nan());
-        assert!(out[length * PANEL..rows * PANEL].iter().all(|value| value.is_finite()));
+        assert!(
+            out[length * PANEL..rows * PANEL]
+                .iter()
+                .all(|value| value.is_finite())
+        );
     }
 
     proptest! {

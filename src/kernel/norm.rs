@@ -208,15 +208,23 @@ mod tests {
     use super::*;
 
     fn wave(count: usize, size: f32) -> Vec<f32> {
-        (0..count).map(|index| size * ((index * 7919 % 2003) as f32 / 1001.0 - 1.0)).collect()
+        (0..count)
+            .map(|index| size * ((index * 7919 % 2003) as f32 / 1001.0 - 1.0))
+            .collect()
     }
 
     /// (x - mean) / sqrt(variance + epsilon) in f64.
     fn plain(row: &[f32]) -> Vec<f64> {
         let count = row.len() as f64;
         let mean = row.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
-        let variance = row.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
-        row.iter().map(|value| (f64::from(*value) - mean) / (variance + 1e-6).sqrt()).collect()
+        let variance = row
+            .iter()
+            .map(|value| (f64::from(*value) - mean).powi(2))
+            .sum::<f64>()
+            / count;
+        row.iter()
+            .map(|value| (f64::from(*value) - mean) / (variance + 1e-6).sqrt())
+            .collect()
     }
 
     #[test]
@@ -224,22 +232,47 @@ mod tests {
         let (pictures, length, steered) = (2, 11, 4);
         let rows = pictures * length;
         for channels in [1, 5, 32, 48, 100] {
-            let x = wave(rows * channels, 3.0).iter().map(|value| value + 7.0).collect::<Vec<_>>();
+            let x = wave(rows * channels, 3.0)
+                .iter()
+                .map(|value| value + 7.0)
+                .collect::<Vec<_>>();
             let (weight, bias) = (wave(channels, 1.5), wave(channels, 0.5));
-            let (scale, shift) = (wave(pictures * steered * channels, 2.0), wave(pictures * steered * channels, 1.0));
+            let (scale, shift) = (
+                wave(pictures * steered * channels, 2.0),
+                wave(pictures * steered * channels, 1.0),
+            );
             for isa in Isa::available() {
                 let packed = |values: &[f32]| {
                     let rows = values.len() / channels;
                     let mut words = vec![0; Format::F32.operand_words(rows, channels)];
-                    pack_rows(isa, FloatFormat::F32, values, channels, Grouping::dense(channels), &mut words);
+                    pack_rows(
+                        isa,
+                        FloatFormat::F32,
+                        values,
+                        channels,
+                        Grouping::dense(channels),
+                        &mut words,
+                    );
                     bytemuck::cast_slice::<u32, f32>(&words).to_vec()
                 };
                 let (scale_panels, shift_panels) = (packed(&scale), packed(&shift));
-                let modulation = Modulation { scale: &scale_panels, shift: &shift_panels, steered, length };
+                let modulation = Modulation {
+                    scale: &scale_panels,
+                    shift: &shift_panels,
+                    steered,
+                    length,
+                };
                 let norm = LayerNorm::new(&weight, &bias, 1e-6);
                 for modulation in [None, Some(&modulation)] {
                     let mut words = vec![9; Format::F32.operand_words(rows, channels)];
-                    norm.forward(isa, &packed(&x), &mut Vec::new(), modulation, FloatFormat::F32, &mut words);
+                    norm.forward(
+                        isa,
+                        &packed(&x),
+                        &mut Vec::new(),
+                        modulation,
+                        FloatFormat::F32,
+                        &mut words,
+                    );
                     let mut found = vec![0.0; rows * channels];
                     read_rows(bytemuck::cast_slice(&words), channels, &mut found);
                     for row in 0..rows {
@@ -251,7 +284,10 @@ mod tests {
                                 expected = expected * f64::from(scale[at]) + f64::from(shift[at]);
                             }
                             let error = (f64::from(found[row * channels + channel]) - expected).abs();
-                            assert!(error < 2e-5, "{isa:?} {channels} channels, row {row}: off by {error:e}");
+                            assert!(
+                                error < 2e-5,
+                                "{isa:?} {channels} channels, row {row}: off by {error:e}"
+                            );
                         }
                     }
                     let all: &[f32] = bytemuck::cast_slice(&words);

@@ -114,11 +114,23 @@ pub(crate) enum Activation {
 }
 
 /// Row-major `x` [rows, inputs] times a weight of floats, plus its bias, to row-major [rows, outputs].
-pub(crate) fn product_of_rows(isa: Isa, x: &[f32], weight: &PackedWeight, activation: Activation) -> Vec<f32> {
+pub(crate) fn product_of_rows(
+    isa: Isa,
+    x: &[f32],
+    weight: &PackedWeight,
+    activation: Activation,
+) -> Vec<f32> {
     let rows = x.len() / weight.inputs().max(1);
     let format = weight.float_format();
     let mut operand = Words::zeroed(weight.inner_panels() * rows * Format::from(format).panel_words());
-    pack_rows(isa, format, x, weight.inputs(), weight.grouping(), operand.get_mut());
+    pack_rows(
+        isa,
+        format,
+        x,
+        weight.inputs(),
+        weight.grouping(),
+        operand.get_mut(),
+    );
     let mut panel_major = Words::zeroed(weight.output_panels() * rows * PANEL);
     let finish = match activation {
         Activation::None => Finish::Store(bytemuck::cast_slice_mut(panel_major.get_mut())),
@@ -127,7 +139,11 @@ pub(crate) fn product_of_rows(isa: Isa, x: &[f32], weight: &PackedWeight, activa
     };
     product(isa, &Operand::new(format, rows, operand.get()), weight, finish);
     let mut values = vec![0.0; rows * weight.outputs()];
-    read_rows(bytemuck::cast_slice(panel_major.get()), weight.outputs(), &mut values);
+    read_rows(
+        bytemuck::cast_slice(panel_major.get()),
+        weight.outputs(),
+        &mut values,
+    );
     values
 }
 
@@ -144,7 +160,15 @@ fn run<E: Ending>(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, ending: &E, 
             out.par_chunks_mut(block * width)
                 .enumerate()
                 .for_each(|(part, out)| {
-                    panel_rows(isa, x, part * block, &weight.panel(index), weight.inner_panels(), ending, out);
+                    panel_rows(
+                        isa,
+                        x,
+                        part * block,
+                        &weight.panel(index),
+                        weight.inner_panels(),
+                        ending,
+                        out,
+                    );
                 });
         });
 }
@@ -225,7 +249,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn wave(count: usize, seed: usize) -> Vec<f32> {
-        (0..count).map(|index| ((index * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0).collect()
+        (0..count)
+            .map(|index| ((index * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0)
+            .collect()
     }
 
     /// x W^T + b in f64, with the largest sum of magnitudes that it could have had.
@@ -240,7 +266,10 @@ mod tests {
             let mut magnitude = 0.0_f64;
             for x in x.chunks_exact(inputs) {
                 for (weight, bias) in weight.chunks_exact(inputs).zip(bias) {
-                    let products = x.iter().zip(weight).map(|(x, weight)| f64::from(*x) * f64::from(*weight));
+                    let products = x
+                        .iter()
+                        .zip(weight)
+                        .map(|(x, weight)| f64::from(*x) * f64::from(*weight));
                     magnitude = magnitude.max(products.clone().map(f64::abs).sum());
                     values.push(products.sum::<f64>() + f64::from(*bias));
                 }
@@ -252,21 +281,34 @@ mod tests {
             assert_eq!(found.len(), self.values.len());
             for (found, expected) in found.iter().zip(&self.values) {
                 let error = (f64::from(*found) - expected).abs();
-                assert!(error <= tolerance * self.magnitude.max(1.0), "{what}: {found} instead of {expected}");
+                assert!(
+                    error <= tolerance * self.magnitude.max(1.0),
+                    "{what}: {found} instead of {expected}"
+                );
             }
         }
     }
 
     fn check(rows: usize, inputs: usize, outputs: usize, group: usize) {
-        let (x, weight, bias) = (wave(rows * inputs, 1), wave(outputs * inputs, 2), wave(outputs, 3));
+        let (x, weight, bias) = (
+            wave(rows * inputs, 1),
+            wave(outputs * inputs, 2),
+            wave(outputs, 3),
+        );
         let plain = Plain::new(&x, &weight, &bias, inputs);
         let grouping = Grouping { group };
         let out_size = panels(outputs) * rows * PANEL;
         for isa in Isa::available() {
             for (format, tolerance) in [(FloatFormat::F32, 1e-6), (FloatFormat::Bf16, 8e-3)] {
-                let packed = PackedWeight::new(format, inputs, grouping, &bias, |row| (&weight[row * inputs..][..inputs], 1.0));
+                let packed = PackedWeight::new(format, inputs, grouping, &bias, |row| {
+                    (&weight[row * inputs..][..inputs], 1.0)
+                });
                 let found = product_of_rows(isa, &x, &packed, Activation::None);
-                plain.check(&found, tolerance, &format!("{isa:?} {format:?} {rows} x {inputs} x {outputs}"));
+                plain.check(
+                    &found,
+                    tolerance,
+                    &format!("{isa:?} {format:?} {rows} x {inputs} x {outputs}"),
+                );
 
                 let words = grouping.panels(inputs) * rows * Format::from(format).panel_words();
                 let mut operand = Words::zeroed(words);
@@ -310,7 +352,11 @@ mod tests {
     #[test]
     fn eight_bits_are_close_and_the_same_on_all_instructions() {
         let (rows, inputs, outputs) = (29, 100, 70);
-        let (x, weight, bias) = (wave(rows * inputs, 4), wave(outputs * inputs, 5), wave(outputs, 6));
+        let (x, weight, bias) = (
+            wave(rows * inputs, 4),
+            wave(outputs * inputs, 5),
+            wave(outputs, 6),
+        );
         let plain = Plain::new(&x, &weight, &bias, inputs);
         let grouping = Grouping::dense(inputs);
         let mut first: Option<Vec<f32>> = None;
@@ -323,8 +369,19 @@ mod tests {
             pack_rows(isa, FloatFormat::F32, &x, inputs, grouping, &mut floats);
             let mut levels = Vec::new();
             let mut words = Words::zeroed(Format::Int8.operand_words(rows, inputs));
-            quantise(isa, bytemuck::cast_slice(&floats), rows, &mut levels, words.get_mut());
-            let operand = Operand { format: Format::Int8, rows, words: words.get(), levels: &levels };
+            quantise(
+                isa,
+                bytemuck::cast_slice(&floats),
+                rows,
+                &mut levels,
+                words.get_mut(),
+            );
+            let operand = Operand {
+                format: Format::Int8,
+                rows,
+                words: words.get(),
+                levels: &levels,
+            };
             let mut stored = vec![0.0; panels(outputs) * rows * PANEL];
             product(isa, &operand, &packed, Finish::Store(&mut stored));
             let mut found = vec![0.0; rows * outputs];
@@ -340,10 +397,16 @@ mod tests {
     #[test]
     fn a_row_does_not_depend_on_the_rows_beside_it_nor_on_threads() {
         let (rows, inputs, outputs) = (41, 70, 96);
-        let (x, weight, bias) = (wave(rows * inputs, 7), wave(outputs * inputs, 8), wave(outputs, 9));
+        let (x, weight, bias) = (
+            wave(rows * inputs, 7),
+            wave(outputs * inputs, 8),
+            wave(outputs, 9),
+        );
         let grouping = Grouping::dense(inputs);
         let of_rows = |isa: Isa, rows: usize, format: FloatFormat| {
-            let packed = PackedWeight::new(format, inputs, grouping, &bias, |row| (&weight[row * inputs..][..inputs], 1.0));
+            let packed = PackedWeight::new(format, inputs, grouping, &bias, |row| {
+                (&weight[row * inputs..][..inputs], 1.0)
+            });
             product_of_rows(isa, &x[..rows * inputs], &packed, Activation::None)
         };
         for isa in Isa::available() {

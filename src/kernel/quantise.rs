@@ -1,7 +1,7 @@
+use super::PANEL;
 use super::format::{Format, Levels};
 use super::isa::{Isa, vectorised};
 use super::norm::{ROW_BLOCK, for_each_panel};
-use super::PANEL;
 use rayon::prelude::*;
 
 /// Largest 8-bit activation.
@@ -74,7 +74,11 @@ mod tests {
             .map(|index| {
                 let is_inside = index / (rows * PANEL) * PANEL + index % PANEL < channels;
                 let value = (index * 7919 % 2003) as f32 / 100.0 - 3.0;
-                if is_inside && index / PANEL % rows != 5 { value } else { 0.0 }
+                if is_inside && index / PANEL % rows != 5 {
+                    value
+                } else {
+                    0.0
+                }
             })
             .collect();
         for isa in Isa::available() {
@@ -84,7 +88,10 @@ mod tests {
             for (index, (value, byte)) in x.iter().zip(bytemuck::cast_slice::<u32, u8>(&words)).enumerate() {
                 let Levels { scale, zero } = levels[index / PANEL % rows];
                 let found = scale * (i32::from(*byte) - zero) as f32;
-                assert!((found - value).abs() <= 0.51 * scale + 1e-6, "{value} became {found}, levels of {scale}");
+                assert!(
+                    (found - value).abs() <= 0.51 * scale + 1e-6,
+                    "{value} became {found}, levels of {scale}"
+                );
             }
         }
     }

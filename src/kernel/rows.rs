@@ -98,12 +98,23 @@ mod tests {
             let values: Vec<f32> = (0..rows * channels).map(|index| index as f32 - 40.0).collect();
             let mut words = vec![7; Format::F32.operand_words(rows, channels)];
             let grouping = Grouping::dense(channels);
-            pack_rows(Isa::best(), FloatFormat::F32, &values, channels, grouping, &mut words);
+            pack_rows(
+                Isa::best(),
+                FloatFormat::F32,
+                &values,
+                channels,
+                grouping,
+                &mut words,
+            );
             let mut back = vec![0.0; values.len()];
             read_rows(bytemuck::cast_slice(&words), channels, &mut back);
             assert_eq!(back, values);
             let total: f32 = bytemuck::cast_slice::<u32, f32>(&words).iter().sum();
-            assert_eq!(total, values.iter().sum::<f32>(), "what is beyond the channels is 0");
+            assert_eq!(
+                total,
+                values.iter().sum::<f32>(),
+                "what is beyond the channels is 0"
+            );
         }
     }
 

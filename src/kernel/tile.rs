@@ -275,7 +275,8 @@ mod portable {
         let words = job.format.panel_words();
         let weights = job.weights.as_chunks::<PANEL>().0;
         for (panel, weights) in weights.chunks_exact(words).take(job.inner_panels).enumerate() {
-            let rows: [&[u32]; R] = std::array::from_fn(|row| &job.rows[panel * job.step + row * words..][..words]);
+            let rows: [&[u32]; R] =
+                std::array::from_fn(|row| &job.rows[panel * job.step + row * words..][..words]);
             for (word, weights) in weights.iter().enumerate() {
                 for (row, values) in rows.iter().enumerate() {
                     add(row, values[word], weights);
@@ -319,7 +320,8 @@ mod portable {
             let value = value.to_ne_bytes().map(i32::from);
             for (sum, weight) in registers[row].iter_mut().zip(weights) {
                 let weight = weight.to_ne_bytes().map(|byte| i32::from(byte as i8));
-                *sum += value[0] * weight[0] + value[1] * weight[1] + value[2] * weight[2] + value[3] * weight[3];
+                *sum +=
+                    value[0] * weight[0] + value[1] * weight[1] + value[2] * weight[2] + value[3] * weight[3];
             }
         });
         for (sums, registers) in sums.0.iter_mut().zip(&registers) {

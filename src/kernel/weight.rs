@@ -55,7 +55,8 @@ impl PackedWeight {
             .for_each(|(panel, words)| {
                 for inner_panel in 0..inner_panels {
                     let (first, count) = grouping.channels_of(inner_panel, inputs);
-                    let words = &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
+                    let words =
+                        &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
                     for lane in 0..PANEL.min(outputs - panel * PANEL) {
                         let (values, factor) = row(panel * PANEL + lane);
                         let values = &values[first..first + count];
@@ -177,7 +178,14 @@ impl PackedWeight {
             .zip(sums.par_chunks_mut(PANEL))
             .enumerate()
             .for_each(|(panel, ((words, scales), sums))| {
-                quantise_panel(isa, self.float_format(), self.panel(panel).words, words, scales, sums);
+                quantise_panel(
+                    isa,
+                    self.float_format(),
+                    self.panel(panel).words,
+                    words,
+                    scales,
+                    sums,
+                );
             });
         Self {
             format: Format::Int8,
@@ -273,10 +281,7 @@ fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, wor
         FloatFormat::Bf16 => {
             let bits = |value: &f32| bf16_bits(value * factor);
             for (word, pair) in words.iter_mut().skip(lane).step_by(PANEL).zip(values.chunks(2)) {
-                *word = bytemuck::cast([
-                    pair.first().map_or(0, bits),
-                    pair.get(1).map_or(0, bits),
-                ]);
+                *word = bytemuck::cast([pair.first().map_or(0, bits), pair.get(1).map_or(0, bits)]);
             }
         }
     }
@@ -289,11 +294,17 @@ mod tests {
     #[test]
     fn a_weight_comes_back_with_its_factors() {
         for (outputs, inputs, group) in [(1, 1, 1), (5, 3, 3), (33, 40, 20), (64, 96, 12), (70, 65, 65)] {
-            let values: Vec<f32> = (0..outputs * inputs).map(|index| (index % 97) as f32 - 48.0).collect();
+            let values: Vec<f32> = (0..outputs * inputs)
+                .map(|index| (index % 97) as f32 - 48.0)
+                .collect();
             for format in [FloatFormat::F32, FloatFormat::Bf16] {
-                let packed = PackedWeight::new(format, inputs, Grouping { group }, &vec![0.5; outputs], |row| {
-                    (&values[row * inputs..][..inputs], if row % 2 == 0 { 1.0 } else { 2.0 })
-                });
+                let packed =
+                    PackedWeight::new(format, inputs, Grouping { group }, &vec![0.5; outputs], |row| {
+                        (
+                            &values[row * inputs..][..inputs],
+                            if row % 2 == 0 { 1.0 } else { 2.0 },
+                        )
+                    });
                 let back = packed.unpacked();
                 for row in 0..outputs {
                     for column in 0..inputs {

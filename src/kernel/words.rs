@@ -21,7 +21,9 @@ impl Words {
     }
 
     pub(crate) fn get(&self) -> &[u32] {
-        self.values.get(self.start..self.start + self.len).unwrap_or_default()
+        self.values
+            .get(self.start..self.start + self.len)
+            .unwrap_or_default()
     }
 
     pub(crate) fn get_mut(&mut self) -> &mut [u32] {

@@ -58,11 +58,7 @@ impl AdaptiveNorm {
     }
 
     /// The norms of a layer behind a SiLU (`adaLN_modulation`): shift and scale of each.
-    fn load_all(
-        builder: &mut Builder<'_>,
-        prefix: &str,
-        width: usize,
-    ) -> Result<Vec<Self>, TokenizerError> {
+    fn load_all(builder: &mut Builder<'_>, prefix: &str, width: usize) -> Result<Vec<Self>, TokenizerError> {
         let norm = builder.plain_norm(width)?;
         let mut layers = builder
             .stacked_linears(&format!("{prefix}.adaLN_modulation.1"), width)?

@@ -34,11 +34,7 @@ impl CustomOp1 for FixedProduct {
 
     fn bwd(&self, x: &Tensor, _product: &Tensor, pull: &Tensor) -> Result<Option<Tensor>> {
         // Unpacked for each pass back: beside the packed weights the unpacked ones would double the model.
-        let weight = Tensor::from_vec(
-            self.0.unpacked(),
-            (self.0.inputs(), self.0.outputs()),
-            x.device(),
-        )?;
+        let weight = Tensor::from_vec(self.0.unpacked(), (self.0.inputs(), self.0.outputs()), x.device())?;
         Ok(Some(pull.contiguous()?.matmul(&weight.t()?)?))
     }
 }
@@ -67,13 +63,26 @@ mod tests {
         let x = Var::from_vec(values(20, 3), (5, 4), &Device::Cpu).unwrap();
         let gradient = |product: &Tensor| {
             let store = (product * &pull).unwrap().sum_all().unwrap().backward().unwrap();
-            store.get(x.as_tensor()).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            store
+                .get(x.as_tensor())
+                .unwrap()
+                .flatten_all()
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap()
         };
-        let plain = x.matmul(&weight.t().unwrap()).unwrap().broadcast_add(&bias).unwrap();
+        let plain = x
+            .matmul(&weight.t().unwrap())
+            .unwrap()
+            .broadcast_add(&bias)
+            .unwrap();
         let fixed = x.apply_op1(FixedProduct(Arc::new(packed))).unwrap();
         let flat = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         let pairs = [(flat(&fixed), flat(&plain)), (gradient(&fixed), gradient(&plain))];
-        for (found, expected) in pairs.iter().flat_map(|(found, expected)| found.iter().zip(expected)) {
+        for (found, expected) in pairs
+            .iter()
+            .flat_map(|(found, expected)| found.iter().zip(expected))
+        {
             assert!((found - expected).abs() < 1e-6, "{found} instead of {expected}");
         }
     }

@@ -112,7 +112,14 @@ impl Builder<'_> {
     ) -> Result<Vec<Linear>, TokenizerError> {
         let given = self.layer(prefix)?;
         (0..given.1.elem_count() / rows.max(1))
-            .map(|part| self.place(given.clone(), part * rows..(part + 1) * rows, RowChange::None, None))
+            .map(|part| {
+                self.place(
+                    given.clone(),
+                    part * rows..(part + 1) * rows,
+                    RowChange::None,
+                    None,
+                )
+            })
             .collect()
     }
 
@@ -151,7 +158,10 @@ impl Builder<'_> {
             let grouping = grouping.unwrap_or(Grouping::dense(columns));
             let packed = with_values(&weight, |values| {
                 PackedWeight::new(format, columns, grouping, &bias, |row| {
-                    (&values[change.source_row(row) * columns..][..columns], change.factor(row))
+                    (
+                        &values[change.source_row(row) * columns..][..columns],
+                        change.factor(row),
+                    )
                 })
             })?;
             return Ok(Linear {
@@ -265,7 +275,9 @@ impl Linear {
         dims.push(self.bias.dim(0)?);
         match &self.weight {
             Weight::Panels(packed) if math == Math::Fused => {
-                let y = with_values(&x, |x| product_of_rows(Isa::best(), x, packed, after.activation()))?;
+                let y = with_values(&x, |x| {
+                    product_of_rows(Isa::best(), x, packed, after.activation())
+                })?;
                 let y = Tensor::from_vec(y, dims, x.device())?;
                 Ok(match after {
                     After::Add(residual) => (y + residual)?,
