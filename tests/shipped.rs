@@ -1,5 +1,5 @@
-//! The model that ships does what its card says: the headline figures are measured anew from the shipped files, on the
-//! held-out pictures that the card names.
+//! The models that ship do what their cards say: the headline figures are measured anew from the shipped files, on the
+//! held-out pictures that the cards name.
 
 // A test stops at the first surprise, in its helpers too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)]
@@ -7,16 +7,20 @@
 mod support;
 
 use candle_core::{DType, Device};
+use softscope::generator::Generator;
 use softscope::tokenizer::{ModelFiles, Tokenizer};
-use softscope::trainer::{DataConfig, DataFolders, HeldOut, Library};
-use std::path::Path;
+use softscope::trainer::{DataConfig, DataFolders, GeneratorRun, GeneratorTrainConfig, HeldOut, Library};
+use std::path::{Path, PathBuf};
 
 /// As many of each kind as `softscope train` evaluates by default.
 const PICTURES: usize = 64;
 
-fn card() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("models/softscope-32/README.md"))
-        .unwrap()
+fn model(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
+}
+
+fn card(name: &str) -> String {
+    std::fs::read_to_string(model(name).join("README.md")).unwrap()
 }
 
 /// The number in the second cell of the card's row that begins with `name`.
@@ -34,8 +38,7 @@ fn the_card_says_what_is_measured() {
     let Some(data) = support::shared("data") else {
         return;
     };
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/softscope-32");
-    let files = ModelFiles::locate(&model).unwrap();
+    let files = ModelFiles::locate(&model("softscope-32")).unwrap();
     let tokenizer = Tokenizer::load(&files, &Device::Cpu, DType::F32, &mut |_, _| true).unwrap();
     let side = tokenizer.args().image_size;
     let config = DataConfig::default();
@@ -45,7 +48,7 @@ fn the_card_says_what_is_measured() {
     let held_out = HeldOut::prepare(&library, side, PICTURES, &config);
     let found = held_out.evaluate(&tokenizer).unwrap().figures;
 
-    let card = card();
+    let card = card("softscope-32");
     for (name, found, tolerance) in [
         ("PSNR of photographs", found.photograph_psnr_db, 0.02),
         ("PSNR of composites", found.composite_psnr_db, 0.02),
@@ -69,5 +72,31 @@ fn the_card_says_what_is_measured() {
         (args.vq_std - found.latent_deviation).abs() < 1e-4,
         "{}",
         found.latent_deviation
+    );
+}
+
+#[test]
+fn the_generators_card_says_what_is_measured() {
+    let Some(data) = support::shared("data") else {
+        return;
+    };
+    let config = GeneratorTrainConfig::read(&model("recipe").join("softscope-sit.toml"))
+        .unwrap()
+        .unwrap();
+    let files = ModelFiles::locate(&model("softscope-sit")).unwrap();
+    let generator = Generator::load(&files, &Device::Cpu, DType::F32, &mut |_, _| true).unwrap();
+    let run = GeneratorRun {
+        tokenizer: ModelFiles::locate(&model(&config.tokenizer)).unwrap(),
+        config,
+        data: vec![data.join("photos"), data.join("emoji")],
+        out: PathBuf::new(),
+        is_resumed: false,
+    };
+    let found = run.held_out_loss(&generator).unwrap();
+
+    let stated = on_card(&card("softscope-sit"), "loss on held-out pictures");
+    assert!(
+        (stated - found).abs() <= 0.002,
+        "the card says {stated}, measured {found:.4}"
     );
 }

@@ -21,9 +21,33 @@ pub(super) fn moved_patch(source: &Rgb8, mask: &Mask, offset: [i32; 2]) -> (Plan
     (Planar::from_rgb8(&wanted), moved)
 }
 
+/// `picture` with `wanted` in its place, as far as a pixel counts. Pixels that `wanted` or the mask lack stay.
+pub(super) fn composed(picture: &Rgb8, wanted: &Rgb8, mask: &Mask) -> Rgb8 {
+    let mut composed = picture.clone();
+    let pixels = composed.pixels_mut().iter_mut();
+    for ((pixel, wanted), weight) in pixels.zip(wanted.pixels()).zip(mask.weights()) {
+        for (byte, wanted) in pixel.iter_mut().zip(wanted) {
+            let mixed = (1.0 - weight) * f32::from(*byte) + weight * f32::from(*wanted);
+            *byte = mixed.round() as u8;
+        }
+    }
+    composed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_counts_is_wanted_and_the_rest_stays() {
+        let (black, white) = (Rgb8::filled(2, 1, [0; 3]), Rgb8::filled(2, 1, [200; 3]));
+        let mask = Mask::new(2, 1, vec![0.0, 0.5]).unwrap();
+        assert_eq!(composed(&black, &white, &mask).pixels(), [[0; 3], [100; 3]]);
+        assert_eq!(
+            composed(&black, &Rgb8::filled(1, 1, [9; 3]), &mask).pixels()[1],
+            [0; 3]
+        );
+    }
 
     #[test]
     fn a_patch_is_taken_from_where_it_was_moved_to() {

@@ -90,9 +90,9 @@ pub struct InfluenceFound {
     /// How far the gradient says what the ablation says.
     pub agreement: Agreement,
     /// Signed changes by channel, by ablation and by the gradient.
-    pub channels: [ChannelChanges; 2],
+    pub channels: Box<[ChannelChanges; 2]>,
     /// The maps themselves, by ablation and by the gradient.
-    pub maps: [InfluenceMaps; 2],
+    pub maps: Box<[InfluenceMaps; 2]>,
 }
 
 /// Tokens and the pixels under a brush.
@@ -119,7 +119,7 @@ pub struct SweptPicture {
 #[derive(Debug, Clone)]
 pub enum Analysed {
     /// Of [`Analysis::Influence`].
-    Influence(InfluenceFound),
+    Influence(Box<InfluenceFound>),
     /// Of [`Analysis::Pairs`].
     Pairs(Interactions),
     /// Of [`Analysis::Orders`].
@@ -146,7 +146,10 @@ impl Runner {
     pub fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         let state = &*job.state;
         match &job.analysis {
-            Analysis::Influence(ablation) => Ok(Analysed::Influence(self.both(state, *ablation, control)?)),
+            Analysis::Influence(ablation) => {
+                let found = self.both(state, *ablation, control)?;
+                Ok(Analysed::Influence(Box::new(found)))
+            }
             Analysis::Pairs(ablation) => {
                 let tokens: Vec<usize> = (0..state.z.count).collect();
                 Ok(Analysed::Pairs(
@@ -223,8 +226,8 @@ impl Runner {
             by_ablation: HeatMaps::of(&ablated),
             by_gradient: HeatMaps::of(&gradient),
             agreement,
-            channels: [ChannelChanges::of(&ablated), ChannelChanges::of(&gradient)],
-            maps: [ablated, gradient],
+            channels: Box::new([ChannelChanges::of(&ablated), ChannelChanges::of(&gradient)]),
+            maps: Box::new([ablated, gradient]),
         })
     }
 }

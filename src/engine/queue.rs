@@ -1,6 +1,7 @@
 //! Which request comes next, which one is given up for it, and what each owes its sender. No threads here: the worker
 //! keeps one [`Queue`] behind its lock.
 
+mod painting;
 mod works;
 
 use super::protocol::{EngineStatus, Event, Request, Stamp, SubjectId, ViewId};
@@ -220,17 +221,6 @@ impl Queue {
         }
     }
 
-    fn submit_painting(&mut self, ticket: Ticket) {
-        if let Some(older) = self.painting.replace(ticket) {
-            self.events.push_back(cancelled(&older));
-        }
-        if matches!(self.running_request(), Some(Request::Paint(_))) {
-            self.interrupt(Interruption::Cancelled);
-        } else if self.is_generating() {
-            self.interrupt(Interruption::Parked);
-        }
-    }
-
     fn is_generating(&self) -> bool {
         matches!(self.running_request(), Some(Request::Generate(_)))
     }
@@ -276,15 +266,6 @@ impl Queue {
         {
             self.events.push_back(cancelled(&ticket));
         }
-    }
-
-    /// Cancels the painting.
-    pub(super) fn cancel_painting(&mut self) {
-        if matches!(self.running_request(), Some(Request::Paint(_))) {
-            self.interrupt(Interruption::Cancelled);
-        }
-        let waiting = self.painting.take();
-        self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
     }
 
     fn running_request(&self) -> Option<&Request> {
@@ -496,11 +477,7 @@ impl Queue {
             *waiting = kept;
             self.events.extend(void.iter().map(cancelled));
         }
-        self.events.extend(
-            self.painting
-                .take_if(|ticket| ticket.stamp < load)
-                .map(|void| cancelled(&void)),
-        );
+        self.drop_painting_before(load);
         self.drop_generation_before(load);
     }
 

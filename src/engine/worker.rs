@@ -1,3 +1,5 @@
+mod painting;
+
 use super::compare::{self, LOAD_SHARE, ReconstructJob, Reconstructed};
 use super::control::Part;
 use super::edit_cache::EditCache;
@@ -10,8 +12,8 @@ use super::queue::{Outcome, Queue, Signals, Ticket};
 use super::shelf::{Eviction, Shelf, ShelfKey};
 use super::work::WorkControl;
 use super::{
-    Control, EngineError, GenerateJob, GeneratorRunner, PaintJob, RunOptions, Runner, WorkJob, WorkKind,
-    WorkTurn, default_memory_limit, panics,
+    Control, EngineError, GenerateJob, GeneratorRunner, RunOptions, Runner, WorkJob, WorkKind, WorkTurn,
+    default_memory_limit, panics,
 };
 use crate::tokenizer::ModelFiles;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -425,32 +427,6 @@ impl Worker {
             }
             Err(error) => Outcome::from(Err(error)),
         }
-    }
-
-    /// One turn of a painting: a step.
-    fn paint(&mut self, stamp: Stamp, job: Arc<PaintJob>, control: &dyn Control) -> Outcome {
-        let mut run = match self.painting.take() {
-            Some(run) if run.stamp() == stamp => run,
-            _ => PaintRun::new(stamp, job),
-        };
-        let step = match self.with_model("painting", |model, _| model.paint(&mut run, control)) {
-            Ok(step) => step,
-            Err(error) => {
-                // Stepped back for something else, or given up: only the queue knows.
-                self.painting = matches!(error, EngineError::Cancelled).then_some(run);
-                return Outcome::from(Err(error));
-            }
-        };
-        let is_last = step.is_last;
-        let event = Event::Painted {
-            stamp,
-            step: Arc::new(step),
-        };
-        if is_last {
-            return Outcome::Done(event);
-        }
-        self.painting = Some(run);
-        Outcome::Progressed(event)
     }
 
     /// One turn of a generation: a step, or a finished picture.

@@ -1,7 +1,7 @@
 use super::schema::TIME_CODE;
 use super::weights::{Dense, Weights};
 use super::{GeneratorArgs, GeneratorClass, GeneratorError, schema};
-use crate::tokenizer::fused;
+use crate::tokenizer::{flash, fused};
 use candle_core::{D, DType, Device, Result as CandleResult, Tensor};
 use candle_nn::ops;
 
@@ -128,8 +128,14 @@ impl Block {
             q = query_norm.forward(&q)?;
             k = key_norm.forward(&k)?;
         }
-        let scores = q.matmul(&k.transpose(2, 3)?.contiguous()?)?;
-        let mixed = softmax(scores, (head_width as f64).powf(-0.5))?.matmul(&v)?;
+        let scale = (head_width as f64).powf(-0.5);
+        let mixed = match flash::attention(&q, &k, &v, scale as f32)? {
+            Some(mixed) => mixed,
+            None => {
+                let scores = q.matmul(&k.transpose(2, 3)?.contiguous()?)?;
+                softmax(scores, scale)?.matmul(&v)?
+            }
+        };
         self.proj.forward(
             &mixed
                 .transpose(1, 2)?

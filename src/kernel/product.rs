@@ -212,7 +212,10 @@ vectorised! {
                 weights: weight.words,
                 inner_panels,
                 start: is_int8.then_some(&start),
-                upcoming: weight.upcoming.get(index * inner_panels * PANEL..).unwrap_or_default(),
+                upcoming: weight
+                    .upcoming
+                    .get(index * inner_panels * PANEL..)
+                    .unwrap_or_default(),
             };
             tile(isa, count, &job, &mut sums);
             let out = &mut out[row * width..(row + count) * width];

@@ -15,6 +15,7 @@ mod encoder;
 mod error;
 mod files;
 mod fixed_product;
+pub(crate) mod flash;
 pub(crate) mod fused;
 mod gaussian;
 mod head;

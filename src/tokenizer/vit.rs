@@ -4,6 +4,7 @@
 use super::adaptive::{AdaptiveNorm, Steering};
 use super::by_hand::WeightGradients;
 use super::cpu_vit::{CpuBlock, CpuNorm, CpuVit};
+use super::flash;
 use super::layers::{After, Builder, LayerNorm, Linear, RowChange, softmax};
 use super::rotary::{Rotary, Rotation};
 use super::stage::VitStages;
@@ -418,11 +419,15 @@ impl Attention {
             Some(rotation) => (rotation.apply(&query)?, rotation.apply(&key)?),
             None => (query, key),
         };
-        let weights = softmax(query.matmul(&key.transpose(2, 3)?)?, 1.0, math)?;
-        let mixed = weights
-            .matmul(&value)?
-            .transpose(1, 2)?
-            .reshape((batch, length, width))?;
+        let in_one = match math {
+            Math::Fused => flash::attention(&query, &key, &value, 1.0)?,
+            Math::Differentiable => None,
+        };
+        let mixed = match in_one {
+            Some(mixed) => mixed,
+            None => softmax(query.matmul(&key.transpose(2, 3)?)?, 1.0, math)?.matmul(&value)?,
+        };
+        let mixed = mixed.transpose(1, 2)?.reshape((batch, length, width))?;
         self.proj.forward(&mixed, residual, math)
     }
 }

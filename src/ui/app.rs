@@ -17,18 +17,21 @@ use super::models_view::ModelsView;
 use super::notices::Notices;
 use super::selection::Selection;
 use super::settings::{STORAGE_KEY, Settings};
+use super::start_times::StartTimes;
 use super::status_bar;
 use super::theme;
 use super::token_strip::{self, TokenStrip};
 use super::train::TrainView;
 use super::viewer::Viewer;
-use crate::document::{Import, Notice, NoticeKind, Workspace};
+use crate::document::{DocumentError, Import, Notice, NoticeKind, Workspace};
 use crate::engine::Task;
 use crate::latent::Bottleneck;
 use crate::tokenizer::ModelFiles;
 use egui::{CentralPanel, Panel};
 use std::path::PathBuf;
 
+/// Set, it has the times of a start written to the terminal.
+const TIMINGS_VARIABLE: &str = "SOFTSCOPE_TIMINGS";
 /// Below this width, in points, the two side panels would leave too little of the pictures.
 const NARROW_WIDTH: f32 = 880.0;
 
@@ -74,6 +77,8 @@ pub(super) struct UiState {
     pub(super) dialogs: Dialogs,
     pub(super) clipboard: Clipboard,
     pub(super) help: Help,
+    /// Of a window that a person started.
+    pub(super) start_times: Option<StartTimes>,
     /// Pictures that "bring back" would bring back.
     pub(super) removed_count: usize,
     pub(super) has_autosave: bool,
@@ -129,6 +134,7 @@ impl SoftscopeApp {
             dialogs: Dialogs::default(),
             clipboard: Clipboard::new(ctx),
             help: Help::default(),
+            start_times: None,
             removed_count: 0,
             has_autosave: false,
         };
@@ -143,21 +149,16 @@ impl SoftscopeApp {
 
     /// Opens `model`, or the default one, and `files`, or the first sample where there are none.
     pub fn open_at_start(&mut self, model: Option<ModelFiles>, files: Vec<PathBuf>) {
-        match model.map_or_else(|| self.workspace.places().default_model(), Ok) {
-            Ok(model) => self.workspace.open_model(model),
-            Err(error) => self.tell(NoticeKind::Error, error.to_string()),
+        let opened = open_in(&mut self.workspace, model, files);
+        self.begin(opened);
+    }
+
+    /// Goes on with a workspace that [`open_in`] began to fill.
+    pub(super) fn begin(&mut self, opened: Result<(), DocumentError>) {
+        if let Err(error) = opened {
+            self.tell(NoticeKind::Error, error.to_string());
         }
         self.offer_autosave();
-        if files.is_empty() {
-            let sample = self.state.library.samples().first().cloned();
-            sample
-                .into_iter()
-                .for_each(|path| self.workspace.import(Import::Path(path)));
-        } else {
-            files
-                .into_iter()
-                .for_each(|path| self.workspace.import(Import::Path(path)));
-        }
     }
 
     fn offer_autosave(&mut self) {
@@ -419,6 +420,16 @@ impl SoftscopeApp {
         for command in commands {
             self.carry_out(&ctx, command);
         }
+        self.note_start();
+    }
+
+    fn note_start(&mut self) {
+        if let Some(times) = &mut self.state.start_times
+            && times.note(&self.workspace)
+            && std::env::var_os(TIMINGS_VARIABLE).is_some()
+        {
+            eprintln!("{}", times.text());
+        }
     }
 
     /// Draws the main view; returns where its pictures are.
@@ -529,7 +540,8 @@ impl SoftscopeApp {
     ) {
         let corner = centre.right_bottom() - egui::vec2(12.0, 12.0);
         commands.extend(self.state.notices.ui(ctx, corner));
-        self.state.help.ui(ctx);
+        let start = self.state.start_times.as_ref().map(StartTimes::text);
+        self.state.help.ui(ctx, start.as_deref());
         self.state.train.closing_ui(ctx);
         if let Some(answer) = self.state.dialogs.ui(ctx) {
             self.act_on(answer);
@@ -546,6 +558,27 @@ impl SoftscopeApp {
             drop_target_ui(ctx, self.state.tab, hovering);
         }
     }
+}
+
+/// Asks for `model`, or the default one, and `files`, or the first sample where there are none.
+///
+/// # Errors
+/// There is no default model; the files are asked for all the same.
+pub(super) fn open_in(
+    workspace: &mut Workspace,
+    model: Option<ModelFiles>,
+    files: Vec<PathBuf>,
+) -> Result<(), DocumentError> {
+    let model = model.map_or_else(|| workspace.places().default_model(), Ok);
+    let opened = model.map(|model| workspace.open_model(model));
+    let mut files = files;
+    if files.is_empty() {
+        files.extend(workspace.places().sample_pictures().into_iter().next());
+    }
+    files
+        .into_iter()
+        .for_each(|path| workspace.import(Import::Path(path)));
+    opened
 }
 
 /// Whether there is room for one side panel only: then it is the inspector while tokens are selected, else the library.

@@ -16,8 +16,8 @@ pub(super) struct Help {
 }
 
 impl Help {
-    /// Draws the windows that are open.
-    pub(super) fn ui(&mut self, ctx: &egui::Context) {
+    /// Draws the windows that are open. `start` says how long this start took.
+    pub(super) fn ui(&mut self, ctx: &egui::Context, start: Option<&str>) {
         egui::Window::new("Keyboard shortcuts")
             .open(&mut self.shows_shortcuts)
             .collapsible(false)
@@ -33,7 +33,7 @@ impl Help {
             .pivot(egui::Align2::CENTER_CENTER)
             .default_pos(ctx.content_rect().center())
             .resizable(false)
-            .show(ctx, about_ui);
+            .show(ctx, |ui| about_ui(ui, start));
     }
     /// Closes the topmost window; false when none was open.
     pub(super) fn close_one(&mut self) -> bool {
@@ -55,6 +55,10 @@ const HANDS: &[(&str, &str)] = &[
     ),
     ("Scroll over a picture", "zooms all pictures"),
     ("Drag a picture", "moves all pictures"),
+    (
+        "Drag and scroll over a picture in Pixels to tokens and Paint",
+        "draws; makes the brush larger or smaller (Ctrl+scroll zooms, a right drag moves)",
+    ),
     ("Drop files on the window", "adds them to the library"),
 ];
 
@@ -105,7 +109,7 @@ const CLASSES: &[(&str, &str)] = &[
     ("AE", "what the encoder put out, as it is"),
 ];
 
-fn about_ui(ui: &mut egui::Ui) {
+fn about_ui(ui: &mut egui::Ui, start: Option<&str>) {
     ui.set_width(440.0);
     ui.label(theme::strong(format!("Softscope {}", env!("CARGO_PKG_VERSION"))));
     ui.label("A microscope for the latent tokens of SoftVQ-VAE and its family.");
@@ -129,4 +133,7 @@ fn about_ui(ui: &mut egui::Ui) {
         PAPER,
     );
     ui.label(theme::muted(concat!("Licence: ", env!("CARGO_PKG_LICENSE"))));
+    if let Some(start) = start {
+        ui.label(theme::muted(start));
+    }
 }

@@ -1,17 +1,19 @@
 //! Opening the window on whatever the machine has: a GPU through wgpu, else OpenGL, else wgpu in software, else words
 //! that say what is missing.
 
-use super::app::SoftscopeApp;
+use super::app::{self, SoftscopeApp};
 use super::settings::{STORAGE_KEY, Settings};
-use crate::document::{Places, Workspace};
+use super::start_times::StartTimes;
+use crate::document::{DocumentError, Places, Workspace};
 use crate::engine::{Engine, RunOptions};
 use crate::tokenizer::ModelFiles;
 use eframe::{NativeOptions, Renderer};
 use egui_wgpu::WgpuSetup;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// What every message about a missing window ends with.
 const ADVICE: &str = "The commands work without a window: see `softscope --help`.";
@@ -70,16 +72,54 @@ pub struct Start {
     pub memory_limit: Option<u64>,
 }
 
+/// A workspace that loads its model and its first picture while the window is still being made.
+struct Early {
+    workspace: Workspace,
+    opened: Result<(), DocumentError>,
+    /// Empty until there is a window to wake.
+    ctx: Arc<OnceLock<egui::Context>>,
+}
+
+impl Early {
+    fn new(start: Start) -> Self {
+        let ctx = Arc::new(OnceLock::new());
+        let wake = || {
+            let ctx: Arc<OnceLock<egui::Context>> = Arc::clone(&ctx);
+            move || ctx.get().into_iter().for_each(egui::Context::request_repaint)
+        };
+        let engine = Engine::start(start.options, wake());
+        let mut workspace = Workspace::new(engine, Places::find(), wake());
+        if let Some(bytes) = start.memory_limit {
+            workspace.set_memory_limit(bytes);
+        }
+        let opened = app::open_in(&mut workspace, start.model, start.files);
+        Self {
+            workspace,
+            opened,
+            ctx,
+        }
+    }
+}
+
 /// Opens the window. Blocks until it closes.
 ///
 /// # Errors
 /// A message for a person: there is no display, no renderer works, or the window died.
 pub fn run(start: &Start) -> Result<(), String> {
+    let began = Instant::now();
     check_display(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))?;
     let wanted = std::env::var(RENDERER_VARIABLE).ok();
+    let early = Arc::new(Mutex::new(Some(Early::new(start.clone()))));
     let mut refusals = Vec::new();
     for drawing in Drawing::attempts(wanted.as_deref()) {
-        match open_window(drawing, start.clone()) {
+        match open_window(
+            drawing,
+            Opening {
+                start: start.clone(),
+                early: Arc::clone(&early),
+                began,
+            },
+        ) {
             Ok(()) => return Ok(()),
             Err(Failure::Display(reason)) => {
                 return Err(format!("The display cannot be reached: {reason}. {ADVICE}"));
@@ -98,6 +138,14 @@ pub fn run(start: &Start) -> Result<(), String> {
     ))
 }
 
+/// What a window opens with.
+struct Opening {
+    start: Start,
+    /// Taken by the window that opens; shared, for several ways to draw may be tried.
+    early: Arc<Mutex<Option<Early>>>,
+    began: Instant,
+}
+
 /// On Linux the window system ends the program where there is none, so it is asked for first.
 fn check_display(is_set: impl Fn(&str) -> bool) -> Result<(), String> {
     let is_needed = cfg!(all(unix, not(target_os = "macos")));
@@ -114,12 +162,12 @@ fn check_display(is_set: impl Fn(&str) -> bool) -> Result<(), String> {
 }
 
 /// Runs the window until it closes.
-fn open_window(drawing: Drawing, start: Start) -> Result<(), Failure> {
+fn open_window(drawing: Drawing, opening: Opening) -> Result<(), Failure> {
     let was_open = Arc::new(AtomicBool::new(false));
     let is_standing = Arc::clone(&was_open);
     let window = move || {
         let create = move |creation: &eframe::CreationContext<'_>| {
-            let app = app(creation, start);
+            let app = app(creation, opening);
             is_standing.store(true, Ordering::Relaxed);
             Ok(Box::new(app) as Box<dyn eframe::App>)
         };
@@ -211,23 +259,28 @@ fn rank(info: &wgpu::AdapterInfo) -> Option<(bool, u8)> {
     Some((info.backend == wgpu::Backend::Gl, kind))
 }
 
-fn app(creation: &eframe::CreationContext<'_>, start: Start) -> SoftscopeApp {
+fn app(creation: &eframe::CreationContext<'_>, opening: Opening) -> SoftscopeApp {
     let settings: Settings = creation
         .storage
         .and_then(|storage| eframe::get_value(storage, STORAGE_KEY))
         .unwrap_or_default();
+    let early = opening
+        .early
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    let early = early.unwrap_or_else(|| Early::new(opening.start.clone()));
     let ctx = &creation.egui_ctx;
-    let wake = |ctx: &egui::Context| {
-        let ctx = ctx.clone();
-        move || ctx.request_repaint()
-    };
-    let engine = Engine::start(start.options, wake(ctx));
-    let workspace = Workspace::new(engine, Places::find(), wake(ctx));
-    if let Some(bytes) = start.memory_limit.or_else(|| settings.memory_limit_bytes()) {
-        workspace.set_memory_limit(bytes);
+    // Nobody else sets it: each window takes a workspace of its own.
+    let _ = early.ctx.set(ctx.clone());
+    let chosen = settings.memory_limit_bytes();
+    if let Some(bytes) = chosen.filter(|_| opening.start.memory_limit.is_none()) {
+        early.workspace.set_memory_limit(bytes);
     }
-    let mut app = SoftscopeApp::new(ctx, creation.wgpu_render_state.as_ref(), workspace, settings);
-    app.open_at_start(start.model, start.files);
+    let render_state = creation.wgpu_render_state.as_ref();
+    let mut app = SoftscopeApp::new(ctx, render_state, early.workspace, settings);
+    app.state.start_times = Some(StartTimes::since(opening.began));
+    app.begin(early.opened);
     app
 }
 

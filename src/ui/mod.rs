@@ -30,6 +30,7 @@ mod notices;
 pub mod selection;
 mod settings;
 mod shown_tokens;
+mod start_times;
 mod status_bar;
 pub mod theme;
 pub mod token_strip;

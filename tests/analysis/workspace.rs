@@ -200,6 +200,8 @@ fn an_edit_or_another_picture_or_model_gives_it_up() {
     assert!(text.contains("another picture was chosen"), "{text}");
     assert_eq!(bench.applied(), []);
 
+    let second = bench.workspace.subjects()[1].id;
+    bench.workspace.remove(second);
     bench.paint_without_end();
     let folder = bench.folder.path().join("a4_kl16_vit");
     fixtures::write_model(&fixtures::folder("a4_kl16_vit"), &folder);

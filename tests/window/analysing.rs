@@ -97,6 +97,43 @@ fn maps_of_all_tokens_are_measured_ranked_and_select_their_token() {
 }
 
 #[test]
+fn a_channel_alone_is_shown_with_its_sign() {
+    let data = tempfile::tempdir().unwrap();
+    let mut window = small_analysis(data.path(), "a3_softvq_nol2");
+    click(&mut window, MEASURE);
+    let ranked = maps(&window);
+    click(&mut window, "Gradient");
+    click(&mut window, "Green");
+    let [_, gradient] = *with_influence(&window, |found, _| found.channels.clone()).unwrap();
+    for (token, means) in gradient.means.iter().enumerate() {
+        window.get_by_label(&format!("influence of token {token} on green: {:+.2}", means[1]));
+    }
+    window.get_by_label_contains("change of the channel: ");
+    click(&mut window, "All channels");
+    click(&mut window, "Ablation");
+    assert_eq!(maps(&window), ranked);
+}
+
+#[test]
+fn noise_in_a_tokens_place_has_a_deviation() {
+    let data = tempfile::tempdir().unwrap();
+    let mut window = small_analysis(data.path(), "a3_softvq_nol2");
+    assert!(window.query_by_label("deviation of the noise").is_none());
+    window
+        .get_by_role_and_label(Role::ComboBox, "in a token's place")
+        .click();
+    settle(&mut window);
+    click(&mut window, "noise");
+    window.get_by_label("deviation of the noise").click();
+    window.step();
+    window.get_by_label("deviation of the noise").type_text("0.5");
+    press(&mut window, Modifiers::NONE, Key::Enter);
+    click(&mut window, MEASURE);
+    let ablation = with_influence(&window, |found, _| found.ablation);
+    assert_eq!(ablation, Some(Ablation::Noise { sigma: 0.5, seed: 0 }));
+}
+
+#[test]
 fn a_result_stays_with_its_picture_and_is_stale_after_an_edit() {
     let data = tempfile::tempdir().unwrap();
     let mut window = small_analysis(data.path(), "a3_softvq_nol2");

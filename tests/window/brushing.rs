@@ -25,7 +25,7 @@ fn stroke(window: &mut Window) {
 /// The part of the picture that is drawn over, as the window says it.
 fn drawn(window: &Window) -> Option<String> {
     let node = window.query_by_label_contains(" % of the picture")?;
-    node.accesskit_node().label()
+    node.accesskit_node().value()
 }
 
 /// The tokens of a list of bars in the order in which they stand.
@@ -157,7 +157,7 @@ fn a_painting_is_stopped_with_its_best_or_thrown_away() {
     press(&mut window, Modifiers::NONE, Key::Enter);
 
     start(&mut window);
-    window.get_by_label("painting");
+    assert!(window.get_all_by_label("painting").count() > 0);
     window.key_press(Key::Escape);
     settle(&mut window);
     assert!(!window.state().workspace().is_painting());

@@ -128,7 +128,7 @@ impl Workspace {
             move || {
                 let ranking = match &*influence {
                     Analysed::Influence(found) => {
-                        let [by_ablation, _] = &found.maps;
+                        let [by_ablation, _] = &*found.maps;
                         by_ablation.ranking_within(&mask)
                     }
                     _ => None,

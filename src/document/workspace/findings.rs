@@ -158,7 +158,7 @@ fn influence_findings<'a>(
     decoded: &'a Rgb8,
     rankings: [&'a [TokenInfluence]; 2],
 ) -> InfluenceFindings<'a> {
-    let [ablation, gradient] = &found.maps;
+    let [ablation, gradient] = &*found.maps;
     let [by_ablation, by_gradient] = rankings;
     InfluenceFindings {
         decoded,

@@ -2,7 +2,7 @@
 
 use super::{NoticeKind, Workspace};
 use crate::document::DocumentError;
-use crate::document::paint_target::moved_patch;
+use crate::document::paint_target::{composed, moved_patch};
 use crate::engine::{PaintJob, PaintSettings, PaintStep, PaintTokens, Request, Stamp, SubjectId};
 use crate::latent::{Edit, LatentState};
 use crate::picture::{Mask, Planar, Rgb8};
@@ -67,9 +67,7 @@ impl Workspace {
         let (id, (state, _)) = self
             .analysed()
             .filter(|(id, _)| self.is_current(*id))
-            .ok_or_else(|| {
-                refused("there are no tokens to paint with: add a picture and wait until it is encoded")
-            })?;
+            .ok_or_else(no_tokens)?;
         let encoded = self.subject(id).and_then(|subject| subject.encoded.as_ref());
         let encoded = encoded.map(|encoded| Arc::clone(&encoded.state));
         let edits = self.subject(id).map(|subject| subject.history.effective());
@@ -86,12 +84,7 @@ impl Workspace {
                 "nothing lies under the brush: draw over the part of the picture that is to change",
             ));
         }
-        let (target, mask) = self.paint_target(order)?;
-        if mask.is_empty() {
-            return Err(refused(
-                "the region was moved outside of the other picture: make the offset smaller",
-            ));
-        }
+        let (target, mask) = self.paint_target(&order.target, &order.mask)?;
         let job = PaintJob {
             start: state.z.clone(),
             target,
@@ -112,9 +105,18 @@ impl Workspace {
         Ok(())
     }
 
-    fn paint_target(&self, order: &PaintOrder) -> Result<(Planar, Mask), DocumentError> {
-        let mask = &*order.mask;
-        match order.target {
+    /// The active picture with what is wanted in the region: what painting goes for.
+    ///
+    /// # Errors
+    /// A picture that is not encoded, a patch that is not there.
+    pub fn wanted_picture(&self, target: &PaintTarget, mask: &Mask) -> Result<Rgb8, DocumentError> {
+        let (wanted, mask) = self.paint_target(target, mask)?;
+        let (_, (_, picture)) = self.analysed().ok_or_else(no_tokens)?;
+        Ok(composed(&picture, &wanted.to_rgb8(), &mask))
+    }
+
+    fn paint_target(&self, target: &PaintTarget, mask: &Mask) -> Result<(Planar, Mask), DocumentError> {
+        match *target {
             PaintTarget::Colour(colour) => {
                 let even = Rgb8::filled(mask.width(), mask.height(), colour);
                 Ok((Planar::from_rgb8(&even), mask.clone()))
@@ -126,7 +128,12 @@ impl Workspace {
                         "the other picture is not ready: wait until it is encoded, or choose another one";
                     DocumentError::Mismatch(text.to_owned())
                 })?;
-                Ok(moved_patch(source, mask, offset))
+                let (wanted, mask) = moved_patch(source, mask, offset);
+                if mask.is_empty() {
+                    let text = "the region was moved outside of the other picture: make the offset smaller";
+                    return Err(DocumentError::Mismatch(text.to_owned()));
+                }
+                Ok((wanted, mask))
             }
         }
     }
@@ -231,4 +238,10 @@ impl Workspace {
     pub(super) fn forget_painting(&mut self) {
         self.painting.ended = None;
     }
+}
+
+fn no_tokens() -> DocumentError {
+    DocumentError::Mismatch(
+        "there are no tokens to paint with: add a picture and wait until it is encoded".to_owned(),
+    )
 }

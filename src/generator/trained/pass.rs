@@ -2,10 +2,10 @@
 
 use super::modulation::{ATTENTION, MLP, Modulation, Place};
 use crate::generator::network::{NORM_EPS, QK_NORM_EPS};
+use crate::kernel::math::gelu_tanh_and_slope;
 use crate::tokenizer::by_hand::{
     Attention, Matrix, Pair, SavedNorm, Sizes, WeightGradients, join, linear, split,
 };
-use crate::kernel::math::gelu_tanh_and_slope;
 use candle_core::{CpuStorage, CustomOp2, Error, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 

@@ -11,25 +11,34 @@ use crate::trainer::evaluation::grid;
 /// Of the noise that held-out pictures are measured with.
 const HELD_OUT_SEED: u64 = 0x5EED;
 
-impl GeneratorTrainer {
-    /// Mean loss of the averaged weights over held-out latents, at times spread evenly over 0..1; not a number where
-    /// there are none.
-    pub(super) fn held_out_loss(&self, held_out: &[Latents]) -> Result<f64, TrainError> {
-        let (task, generator) = (&self.task, self.averaged()?);
+impl Task {
+    /// Mean loss of `generator` over held-out latents, at times spread evenly over 0..1; not a number where there are none.
+    pub(super) fn held_out_loss(
+        &self,
+        generator: &Generator,
+        held_out: &[Latents],
+    ) -> Result<f64, TrainError> {
         let count: usize = held_out.iter().map(|batch| batch.labels.len()).sum();
         let mut first = 0;
         let mut parts = Vec::with_capacity(held_out.len());
         for batch in held_out {
-            parts.push(measured(task, batch, first, count));
+            parts.push(measured(self, batch, first, count));
             first += batch.labels.len();
         }
-        let sums = task.workers.map(&parts, |part| {
-            let (point, t, labels) = task.inputs(part)?;
+        let sums = self.workers.map(&parts, |part| {
+            let (point, t, labels) = self.inputs(part)?;
             let prediction = generator.forward(&point.state, &t, &labels)?;
             let losses = flow_losses(&prediction, &point.velocity)?;
             Ok(f64::from(losses.sum_all()?.to_scalar::<f32>()?))
         })?;
         Ok(sums.iter().sum::<f64>() / count as f64)
+    }
+}
+
+impl GeneratorTrainer {
+    /// [`Task::held_out_loss`] of the averaged weights.
+    pub(super) fn held_out_loss(&self, held_out: &[Latents]) -> Result<f64, TrainError> {
+        self.task.held_out_loss(&self.averaged()?, held_out)
     }
 
     /// A row of samples of the averaged weights for each class shown.

@@ -37,6 +37,10 @@ fn class_of<'a>(path: &'a Path, labels: Option<&'a LabelTable>) -> Option<&'a st
     }
 }
 
+fn has_one_of(classes: &[String], path: &Path, labels: Option<&LabelTable>) -> bool {
+    class_of(path, labels).is_some_and(|class| classes.iter().any(|name| name == class))
+}
+
 impl Pictures {
     /// Reads the pictures of `folders` for a tokenizer of `side` pixels.
     ///
@@ -54,10 +58,7 @@ impl Pictures {
         let classes = classes(&found.train, labels);
         let all = found.train.len();
         for paths in [&mut found.train, &mut found.held_out] {
-            let is_known = |path: &PathBuf| {
-                class_of(path, labels).is_some_and(|class| classes.iter().any(|name| name == class))
-            };
-            paths.retain(is_known);
+            paths.retain(|path| has_one_of(&classes, path, labels));
         }
         if classes.is_empty() {
             return Err(TrainError::no_pictures(
@@ -93,6 +94,30 @@ fn classes(paths: &[PathBuf], labels: Option<&LabelTable>) -> Vec<String> {
 }
 
 impl Labelled {
+    /// The held-out pictures of `folders` that have one of `classes`.
+    ///
+    /// # Errors
+    /// Folders without pictures; a picture that cannot be read.
+    pub(super) fn held_out(
+        folders: &[PathBuf],
+        labels: Option<&LabelTable>,
+        classes: &[String],
+        side: usize,
+        config: &GeneratorTrainConfig,
+    ) -> Result<Self, TrainError> {
+        let data = config.data();
+        let mut found = DataFolders::find(folders, data.held_out_share)?;
+        found.held_out.retain(|path| has_one_of(classes, path, labels));
+        Self::read(
+            &found.held_out,
+            labels,
+            classes,
+            side,
+            &data,
+            config.bank.class_evenness,
+        )
+    }
+
     fn read(
         paths: &[PathBuf],
         labels: Option<&LabelTable>,

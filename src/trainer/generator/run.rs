@@ -1,10 +1,11 @@
 //! A whole run in a folder: bank, steps, log, sample sheets, checkpoints.
 
 use super::bank::{self, Bank, Latents, Scale};
-use super::pictures::Pictures;
+use super::pictures::{Labelled, Pictures};
 use super::record::GeneratorRecord;
 use super::{GeneratorTrainConfig, GeneratorTrainer, LabelTable, Task};
 use crate::document::write_atomically;
+use crate::generator::Generator;
 use crate::picture::to_png;
 use crate::tokenizer::{ModelFiles, Tokenizer};
 use crate::trainer::log::CsvLog;
@@ -78,11 +79,10 @@ impl GeneratorRun {
     /// another run, divergence.
     pub fn perform(&self, observer: &mut Observer<'_>) -> Result<GeneratorOutcome, TrainError> {
         let state = state_file(&self.out, self.is_resumed)?;
-        let labels = self.config.labels.as_deref().map(LabelTable::read).transpose()?;
-        let tokenizer = Tokenizer::load(&self.tokenizer, &Device::Cpu, DType::F32, &mut |_, _| true)?;
-        let side = tokenizer.args().image_size;
+        let (labels, scale) = self.labels_and_scale()?;
+        let side = scale.tokenizer.args().image_size;
         let pictures = Pictures::read(&self.data, labels.as_ref(), side, &self.config)?;
-        let trainer = self.trainer(tokenizer, &pictures, &state)?;
+        let trainer = self.trainer(scale, &pictures, &state)?;
         make_folders(&self.out)?;
         let log = self.open_log(trainer.step)?;
         let settings = self.out.join(SETTINGS_FILE);
@@ -128,25 +128,50 @@ impl GeneratorRun {
         .train(observer)
     }
 
-    fn trainer(
-        &self,
-        tokenizer: Tokenizer,
-        pictures: &Pictures,
-        state: &Path,
-    ) -> Result<GeneratorTrainer, TrainError> {
-        let scale = Scale { tokenizer };
-        let args = self.config.args(scale.shape(), &pictures.classes);
-        let task = Task {
+    /// Mean loss of a generator on the held-out pictures of `data`, as a run of this configuration measures its own:
+    /// (v - v')^2 at times spread evenly over 0..1, with the same noise each time.
+    ///
+    /// # Errors
+    /// Folders without pictures, a tokenizer that cannot be loaded, a generator for other tokens.
+    pub fn held_out_loss(&self, generator: &Generator) -> Result<f64, TrainError> {
+        let (labels, scale) = self.labels_and_scale()?;
+        let side = scale.tokenizer.args().image_size;
+        let classes = generator.args().class_names.clone().unwrap_or_default();
+        let pictures = Labelled::held_out(&self.data, labels.as_ref(), &classes, side, &self.config)?;
+        let task = self.task(scale, &classes)?;
+        let count = self.config.output.evaluated_pictures;
+        let held_out = bank::held_out(&pictures, count, &task.scale, &task.workers)?;
+        task.held_out_loss(generator, &held_out)
+    }
+
+    fn labels_and_scale(&self) -> Result<(Option<LabelTable>, Scale), TrainError> {
+        let labels = self.config.labels.as_deref().map(LabelTable::read).transpose()?;
+        let tokenizer = Tokenizer::load(&self.tokenizer, &Device::Cpu, DType::F32, &mut |_, _| true)?;
+        Ok((labels, Scale { tokenizer }))
+    }
+
+    fn task(&self, scale: Scale, classes: &[String]) -> Result<Task, TrainError> {
+        let args = self.config.args(scale.shape(), classes);
+        Ok(Task {
             args: args.map_err(|reason| TrainError::Config {
                 path: self.out.join(CONFIG_FILE),
                 reason,
             })?,
             common: self.config.common(),
-            classes: pictures.classes.clone(),
+            classes: classes.to_vec(),
             scale,
             workers: Workers::start(self.config.threads)?,
             config: self.config.clone(),
-        };
+        })
+    }
+
+    fn trainer(
+        &self,
+        scale: Scale,
+        pictures: &Pictures,
+        state: &Path,
+    ) -> Result<GeneratorTrainer, TrainError> {
+        let task = self.task(scale, &pictures.classes)?;
         if !self.is_resumed {
             return GeneratorTrainer::start(task);
         }

@@ -31,6 +31,8 @@ pub(super) struct BrushPad {
     /// Pixels.
     diameter: f32,
     erases: bool,
+    /// What is drawn does not lie over the picture.
+    is_hidden: bool,
     /// Where the stroke under the hand is.
     last: Option<[f32; 2]>,
     /// Of the mask as it is, in the colour of the theme it was made for.
@@ -45,6 +47,7 @@ impl BrushPad {
                 mask: Some(Mask::even(side, 0.0)),
                 diameter: (FIRST_PART * side as f32).round().max(1.0),
                 erases: self.erases,
+                is_hidden: self.is_hidden,
                 ..Self::default()
             };
         }
@@ -67,6 +70,7 @@ impl BrushPad {
         }
         match (input.pressed, self.last) {
             (Some(at), last) => {
+                self.is_hidden = false;
                 let brush = Brush {
                     radius: 0.5 * self.diameter,
                     erases: self.erases,
@@ -132,6 +136,11 @@ impl BrushPad {
         self.diameter = (self.diameter * factor).clamp(1.0, self.largest());
     }
 
+    /// Lets the picture be seen without what is drawn, until the next stroke.
+    pub(super) fn hide(&mut self) {
+        self.is_hidden = true;
+    }
+
     fn largest(&self) -> f32 {
         self.mask.as_ref().map_or(1.0, |mask| mask.width() as f32)
     }
@@ -153,7 +162,11 @@ impl BrushPad {
         }
         ViewerBrush {
             radius: 0.5 * self.diameter,
-            mask: self.texture.as_ref().map(|(_, texture)| texture.id()),
+            mask: self
+                .texture
+                .as_ref()
+                .filter(|_| !self.is_hidden)
+                .map(|(_, texture)| texture.id()),
             opacity: if is_faint { 0.3 * OPACITY } else { OPACITY },
         }
     }
@@ -176,6 +189,9 @@ impl BrushPad {
             for command in [Command::UndoStroke, Command::InvertMask, Command::ClearMask] {
                 command_button(ui, command, now, commands);
             }
+            let mut is_shown = !self.is_hidden;
+            ui.checkbox(&mut is_shown, "Show mask");
+            self.is_hidden = !is_shown;
             if let Some(mask) = &self.drawn {
                 let share = 100.0 * mask.area() / mask.weights().len().max(1) as f64;
                 ui.label(theme::muted(format!("{share:.1} % of the picture")));

@@ -34,7 +34,7 @@ impl Measure {
 
     /// The maps and their signed changes.
     fn signed(self, found: &InfluenceFound) -> (&InfluenceMaps, &ChannelChanges) {
-        let ([by_ablation, by_gradient], [of_ablation, of_gradient]) = (&found.maps, &found.channels);
+        let ([by_ablation, by_gradient], [of_ablation, of_gradient]) = (&*found.maps, &*found.channels);
         match self {
             Self::Ablation => (by_ablation, of_ablation),
             Self::Gradient => (by_gradient, of_gradient),

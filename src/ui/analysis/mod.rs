@@ -266,6 +266,8 @@ impl AnalysisView {
         if let Some(mask) = self.brush.drawn() {
             let order = self.paint.order(Arc::clone(mask), workspace, selection);
             workspace.paint(&order);
+            // What comes is to be seen.
+            self.brush.hide();
         }
     }
 
@@ -353,7 +355,11 @@ impl AnalysisView {
                 .show(ui, |ui| match self.section {
                     Section::Influence => self.influence.ui(ui, workspace, selection),
                     Section::Pixels => self.pixels.ui(ui, workspace, selection),
-                    Section::Paint => self.paint.ui(ui, workspace, selection, now, commands),
+                    Section::Paint => {
+                        if let Some(mask) = self.brush.drawn() {
+                            self.paint.ui(ui, workspace, (mask, selection), now, commands);
+                        }
+                    }
                     Section::Structure => self.structure.ui(ui, workspace, selection),
                     Section::Sweep => self.sweep.ui(ui, workspace, selection, &mut self.hand),
                     Section::Codewords => self.codewords.ui(ui, workspace, selection),
@@ -381,16 +387,19 @@ impl AnalysisView {
         let selected = selection.primary().filter(|_| self.section == Section::Influence);
         let token = selection.hovered.or(selected);
         let heat = token.and_then(|token| self.influence.map(workspace, token));
-        if let Some(token) = token {
+        // A picture that is drawn on stays in its place.
+        if let Some(token) = token.filter(|_| !self.section.has_brush()) {
             self.influence.figures_ui(ui, workspace, token);
         }
         let subject = workspace.active();
         let hovered = workspace.hovered();
         let shown = hovered.or_else(|| subject?.edited.as_ref());
         let painted = workspace.painting().filter(|_| workspace.is_painting());
-        let picture = match painted {
-            Some(step) => Some(&step.picture),
-            None => shown.map(|shown| &shown.picture),
+        let preview = workspace.preview().filter(|_| hovered.is_none());
+        let picture = match (painted, preview) {
+            (Some(step), _) => Some(&step.picture),
+            (None, Some(preview)) => Some(&preview.picture),
+            (None, None) => shown.map(|shown| &shown.picture),
         };
         let influence = token
             .filter(|_| heat.is_some())
@@ -402,6 +411,7 @@ impl AnalysisView {
             badge: painted
                 .map(|_| "painting".to_owned())
                 .or(influence)
+                .or_else(|| preview.map(|_| "preview".to_owned()))
                 .or_else(|| hovered.map(|_| "hover".to_owned())),
             ..Layer::default()
         };

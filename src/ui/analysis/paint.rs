@@ -3,16 +3,21 @@
 use super::{plots, terms};
 use crate::document::{PaintOrder, PaintTarget, Workspace};
 use crate::engine::{NearHull, PaintFigures, PaintSettings, PaintStep, PaintTokens, SubjectId};
-use crate::picture::Mask;
+use crate::picture::{Mask, Rgb8};
 use crate::ui::commands::{Command, Situation};
 use crate::ui::menu::command_button;
 use crate::ui::selection::Selection;
 use crate::ui::{fact, glossary, theme};
-use egui::{CollapsingHeader, ComboBox, DragValue, Grid, ProgressBar, Ui};
+use egui::{
+    CollapsingHeader, ColorImage, ComboBox, DragValue, Grid, Image, ProgressBar, TextureHandle,
+    TextureOptions, Ui, vec2,
+};
 use std::sync::Arc;
 
 /// Height of the plot, in points.
 const PLOT_HEIGHT: f32 = 168.0;
+/// Side of the picture that is wanted, in points.
+const WANTED_SIDE: f32 = 120.0;
 /// Most steps of a search.
 const MOST_STEPS: usize = 1000;
 
@@ -50,6 +55,16 @@ pub(super) struct PaintForm {
     hull: Hull,
     penalty: f64,
     settings: PaintSettings,
+    preview: Option<Preview>,
+}
+
+/// The picture that is wanted, made anew only when something changes.
+struct Preview {
+    mask: Arc<Mask>,
+    target: PaintTarget,
+    picture: Arc<Rgb8>,
+    /// Or why there is none.
+    made: Result<TextureHandle, String>,
 }
 
 impl Default for PaintForm {
@@ -64,6 +79,7 @@ impl Default for PaintForm {
             hull: Hull::Near,
             penalty: PaintSettings::PENALTY,
             settings: PaintSettings::default(),
+            preview: None,
         }
     }
 }
@@ -71,16 +87,11 @@ impl Default for PaintForm {
 impl PaintForm {
     /// What the form stands for.
     pub(super) fn order(&self, mask: Arc<Mask>, workspace: &Workspace, selection: &Selection) -> PaintOrder {
-        let target = match (self.wanted, self.other(workspace)) {
-            (Wanted::Picture, Some(subject)) => PaintTarget::Picture {
-                subject,
-                offset: self.offset,
-            },
-            _ => PaintTarget::Colour(self.colour),
-        };
+        let space = workspace.model().map(|model| &model.space);
+        let mixes = space.is_some_and(|space| space.mixing().is_some());
         PaintOrder {
             mask,
-            target,
+            target: self.target(workspace),
             tokens: match self.moving {
                 Moving::All => PaintTokens::All,
                 Moving::Selected => PaintTokens::List(selection.to_vec()),
@@ -88,12 +99,22 @@ impl PaintForm {
             },
             settings: PaintSettings {
                 near_hull: match self.hull {
-                    Hull::Free => NearHull::Free,
-                    Hull::Near => NearHull::Penalty(self.penalty),
-                    Hull::Project => NearHull::Project,
+                    Hull::Near if mixes => NearHull::Penalty(self.penalty),
+                    Hull::Project if mixes => NearHull::Project,
+                    _ => NearHull::Free,
                 },
                 ..self.settings
             },
+        }
+    }
+
+    fn target(&self, workspace: &Workspace) -> PaintTarget {
+        match (self.wanted, self.other(workspace)) {
+            (Wanted::Picture, Some(subject)) => PaintTarget::Picture {
+                subject,
+                offset: self.offset,
+            },
+            _ => PaintTarget::Colour(self.colour),
         }
     }
 
@@ -111,26 +132,13 @@ impl PaintForm {
         &mut self,
         ui: &mut Ui,
         workspace: &Workspace,
-        selection: &Selection,
+        (mask, selection): (&Arc<Mask>, &Selection),
         now: &Situation,
         commands: &mut Vec<Command>,
     ) {
-        ui.add_enabled_ui(!workspace.is_painting(), |ui| {
-            Grid::new("paint form")
-                .num_columns(2)
-                .spacing([12.0, 6.0])
-                .show(ui, |ui| {
-                    self.wanted_ui(ui, workspace);
-                    ui.end_row();
-                    self.moving_ui(ui, selection, now.token_count);
-                    ui.end_row();
-                    let space = workspace.model().map(|model| &model.space);
-                    if space.is_some_and(|space| space.codebook().is_some()) {
-                        self.hull_ui(ui);
-                        ui.end_row();
-                    }
-                });
-            self.more_ui(ui);
+        ui.horizontal_top(|ui| {
+            self.preview_ui(ui, workspace, mask);
+            ui.vertical(|ui| self.form_ui(ui, workspace, selection, now));
         });
         ui.add_space(theme::GRID);
         ui.horizontal_wrapped(|ui| {
@@ -146,6 +154,67 @@ impl PaintForm {
         } else if workspace.is_painting() {
             ui.label(theme::muted("starting…"));
         }
+    }
+
+    /// The picture as it is wanted, or why it cannot be had.
+    fn preview_ui(&mut self, ui: &mut Ui, workspace: &Workspace, mask: &Arc<Mask>) {
+        let target = self.target(workspace);
+        let shown = workspace.active().and_then(|subject| subject.edited.as_ref());
+        let Some(picture) = shown.map(|shown| &shown.picture) else {
+            return;
+        };
+        let is_same = |known: &Preview| {
+            Arc::ptr_eq(&known.mask, mask) && known.target == target && Arc::ptr_eq(&known.picture, picture)
+        };
+        if !self.preview.as_ref().is_some_and(is_same) {
+            let made = workspace.wanted_picture(&target, mask);
+            self.preview = Some(Preview {
+                mask: Arc::clone(mask),
+                target,
+                picture: Arc::clone(picture),
+                made: made
+                    .map(|made| {
+                        let size = [made.width() as usize, made.height() as usize];
+                        let image = ColorImage::from_rgb(size, made.as_bytes());
+                        ui.ctx().load_texture("wanted", image, TextureOptions::LINEAR)
+                    })
+                    .map_err(|error| error.to_string()),
+            });
+        }
+        ui.vertical(|ui| {
+            ui.set_width(WANTED_SIDE);
+            ui.label(theme::muted("wanted"));
+            match self.preview.as_ref().map(|preview| &preview.made) {
+                Some(Ok(texture)) => {
+                    let size = vec2(WANTED_SIDE, WANTED_SIDE);
+                    ui.add(Image::new((texture.id(), size)).alt_text("the picture as it is wanted"));
+                }
+                Some(Err(why)) => {
+                    ui.label(theme::muted(why));
+                }
+                None => {}
+            }
+        });
+    }
+
+    fn form_ui(&mut self, ui: &mut Ui, workspace: &Workspace, selection: &Selection, now: &Situation) {
+        ui.add_enabled_ui(!workspace.is_painting(), |ui| {
+            Grid::new("paint form")
+                .num_columns(2)
+                .spacing([12.0, 6.0])
+                .show(ui, |ui| {
+                    self.wanted_ui(ui, workspace);
+                    ui.end_row();
+                    self.moving_ui(ui, selection, now.token_count);
+                    ui.end_row();
+                    let space = workspace.model().map(|model| &model.space);
+                    if space.is_some_and(|space| space.mixing().is_some()) {
+                        self.hull_ui(ui);
+                        ui.end_row();
+                    }
+                });
+            self.more_ui(ui);
+        });
     }
 
     fn wanted_ui(&mut self, ui: &mut Ui, workspace: &Workspace) {

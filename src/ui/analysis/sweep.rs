@@ -145,9 +145,11 @@ fn tau_ui(ui: &mut Ui, workspace: &mut Workspace, shown: &ShownTokens, chosen: &
         };
         ui.label(theme::strong(three_figures(turned.value.unwrap_or(value))));
         ui.label(theme::muted(of));
-        if let Some(tau) = turned.value {
-            hand.moved(workspace, Grip::Tau, tau, Edit::Temperature { tokens, tau });
-        }
+        let edit = |tau| Edit::Temperature {
+            tokens: tokens.clone(),
+            tau,
+        };
+        hand.follow(workspace, Grip::Tau, &turned.reach, turned.value, edit);
     });
 }
 

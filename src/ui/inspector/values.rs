@@ -3,9 +3,9 @@
 use super::{Section, grid_marks, still_plot};
 use crate::latent::Edit;
 use crate::ui::column::DENSE_ROW;
-use crate::ui::dial::Snap;
+use crate::ui::dial::{Axis, Snap};
 use crate::ui::glossary;
-use crate::ui::hand::Grip;
+use crate::ui::hand::{Grip, Reach};
 use crate::ui::shown_tokens::ShownTokens;
 use crate::ui::theme;
 use egui::{Color32, CursorIcon, DragValue, Response, Role, Sense, Stroke, Ui, WidgetInfo};
@@ -55,6 +55,18 @@ impl Scale {
     }
 }
 
+impl ValuePanel {
+    /// The axis of a value that is `sigma` deviations from the mean.
+    fn reach_of(&self, sigma: f32) -> Reach {
+        Reach {
+            axis: Axis::Linear,
+            range: -self.reach..=self.reach,
+            value: sigma,
+            is_looked_at: false,
+        }
+    }
+}
+
 pub(super) fn values_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut ValuePanel) {
     let tokens = section.tokens;
     let scale = Scale::of(tokens);
@@ -81,6 +93,7 @@ pub(super) fn values_ui(ui: &mut Ui, section: &mut Section<'_>, panel: &mut Valu
         panel.reach = (furthest + 0.3).ceil().clamp(3.0, LIMIT_SIGMA);
     }
     let plotted = plot_ui(ui, section, panel, scale, &now, &before);
+    look(ui, section, panel, scale, &plotted, &now);
     drag(ui, section, panel, scale, &plotted, &now, &before);
     picked_ui(ui, section, panel, scale, &now, &before);
 }
@@ -225,20 +238,44 @@ fn drag(
         None
     };
     if let Some(sigma) = sigma {
-        set_value(section, scale, dim, sigma.clamp(-LIMIT_SIGMA, LIMIT_SIGMA));
+        let sigma = sigma.clamp(-LIMIT_SIGMA, LIMIT_SIGMA);
+        follow(section, scale, dim, &panel.reach_of(sigma), Some(sigma));
     }
 }
 
-fn set_value(section: &mut Section<'_>, scale: Scale, dim: usize, sigma: f32) {
+/// Moves a value, or only looks at it where it is not `moved`. Within the plot's `reach` pictures are decoded ahead.
+fn follow(section: &mut Section<'_>, scale: Scale, dim: usize, reach: &Reach, moved: Option<f32>) {
     let token = section.token;
-    let edit = Edit::SetValue {
+    let grip = Grip::Value { token, dim };
+    let edit = |sigma| Edit::SetValue {
         token,
         dim,
         value: scale.value(sigma),
     };
-    section
-        .hand
-        .moved(section.workspace, Grip::Value { token, dim }, sigma, edit);
+    match moved.filter(|sigma| !reach.range.contains(sigma)) {
+        Some(beyond) => section.hand.moved(section.workspace, grip, beyond, edit(beyond)),
+        None => section.hand.follow(section.workspace, grip, reach, moved, edit),
+    }
+}
+
+/// The dimension under the pointer may be dragged next.
+fn look(
+    ui: &Ui,
+    section: &mut Section<'_>,
+    panel: &ValuePanel,
+    scale: Scale,
+    plotted: &Plotted,
+    now: &[f32],
+) {
+    let is_held = ui.input(|input| input.pointer.any_down());
+    let Some(pointer) = plotted.response.hover_pos().filter(|_| !is_held) else {
+        return;
+    };
+    let dim = dim_at(plotted.transform.value_from_position(pointer).x, now.len());
+    let token = section.token;
+    let mut reach = panel.reach_of(now.get(dim).copied().unwrap_or(0.0));
+    reach.is_looked_at = section.hand.looks_at(ui, Grip::Value { token, dim });
+    follow(section, scale, dim, &reach, None);
 }
 
 /// The picked dimension as numbers to type.
@@ -270,7 +307,7 @@ fn picked_ui(
             .on_hover_text(format!("{:.5} as the decoder reads it", scale.value(sigma)))
             .accessible_name(format!("value of dimension {dim}"));
         if number.changed() {
-            set_value(section, scale, dim, sigma);
+            follow(section, scale, dim, &panel.reach_of(sigma), Some(sigma));
         }
         if let Some(original) = original.filter(|original| (original - sigma).abs() > 1e-3) {
             ui.label(egui::RichText::new(format!("was {original:.2}")).small().weak());

@@ -103,5 +103,5 @@ fn arrows(ui: &Ui, response: &Response) -> Vec2 {
 
 /// What the hand can do with a brush, in few words.
 pub(super) fn hint() -> egui::RichText {
-    theme::muted("Drag draws, scroll sizes, Ctrl+scroll zooms, right drag moves").small()
+    theme::muted("Drag draws, right drag moves, scroll sizes, Ctrl+scroll zooms").small()
 }

@@ -12,6 +12,8 @@ const COMPACT_WIDTH: f32 = 560.0;
 const READ_OUT_WIDTH: f32 = 214.0;
 /// Room that the legend of a heat map takes.
 const LEGEND_WIDTH: f32 = 180.0;
+/// Room that the scale takes.
+const SCALE_WIDTH: f32 = 56.0;
 /// Room that the hint takes which stands in the place of the read-out, and the scale beside it.
 const HINT_WIDTH: f32 = 300.0;
 /// One press of a zoom button or key.
@@ -113,7 +115,12 @@ impl Viewer {
                 }
                 _ if self.overlay.is_some() && row.x < HINT_WIDTH + legend => {}
                 _ if self.brush.is_some() => {
-                    ui.label(super::brush::hint());
+                    let room = (ui.available_width() - SCALE_WIDTH).max(0.0);
+                    let hint = egui::Label::new(super::brush::hint()).truncate();
+                    ui.scope(|ui| {
+                        ui.set_max_width(room);
+                        ui.add(hint);
+                    });
                 }
                 _ => {
                     ui.label(theme::muted("Scroll to zoom, drag to move, double-click to fit").small());

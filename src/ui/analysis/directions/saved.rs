@@ -134,16 +134,18 @@ fn slider_ui(
     let number = ui
         .add_sized(egui::vec2(NUMBER_WIDTH, theme::ROW_HEIGHT), number)
         .accessible_name(format!("typed {name}"));
-    let Some(sigmas) = turned.value.or_else(|| number.changed().then_some(typed)) else {
+    let turned_to = turned.value.or_else(|| number.changed().then_some(typed));
+    if turned_to.is_none() && !turned.reach.is_looked_at {
         return;
-    };
+    }
     // The edits that were made stay; the one under the hand goes the rest of the way.
     let settled = settled(workspace, direction);
-    let edit = Edit::Direction {
-        source: DirectionSource::Vector((*direction.vector).clone()),
-        amount: sigmas * unit - settled,
-    };
-    hand.moved(workspace, grip, sigmas, edit);
+    hand.follow(workspace, grip, &turned.reach, turned_to, |sigmas| {
+        Edit::Direction {
+            source: DirectionSource::Vector((*direction.vector).clone()),
+            amount: sigmas * unit - settled,
+        }
+    });
 }
 
 /// Amount of the edits that are steps already.
