@@ -17,7 +17,7 @@ pub(super) trait Backend: Send + Sync {
     fn info(&self) -> &Arc<ModelInfo>;
     fn encode(&self, picture: Planar, control: &dyn Control) -> Result<LatentState, EngineError>;
     fn decode(&self, tokens: &Tokens, control: &dyn Control) -> Result<Planar, EngineError>;
-    /// Pictures for a preview, in one batch and in the cheapest precision, where the model has these.
+    /// Pictures for a preview, in one batch where the model has these.
     fn decode_ahead(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
         tokens.iter().map(|tokens| self.decode(tokens, control)).collect()
     }
@@ -37,7 +37,7 @@ impl Backend for Runner {
         only(Self::decode(self, &[tokens], control)?)
     }
     fn decode_ahead(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
-        Self::decode_preview(self, tokens, control)
+        Self::decode(self, tokens, control)
     }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         Self::analyse(self, job, control)

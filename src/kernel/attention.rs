@@ -46,6 +46,7 @@ struct Scratch {
     scores: Words,
     weights: Words,
     row: Vec<f32>,
+    words: Vec<u32>,
 }
 
 impl Attention<'_> {
@@ -102,7 +103,12 @@ impl Attention<'_> {
             read(1, true, &mut scratch.row);
             let keys =
                 &mut keys[token / PANEL * head_panels * words * PANEL..][..head_panels * words * PANEL];
-            write_column(self.format, &scratch.row, token % PANEL, keys);
+            scratch.words.resize(head_panels * words, 0);
+            self.format.encode(&scratch.row, &mut scratch.words);
+            let column = keys.iter_mut().skip(token % PANEL).step_by(PANEL);
+            for (key, word) in column.zip(&scratch.words) {
+                *key = *word;
+            }
             read(2, false, &mut scratch.row);
             for (panel, lanes) in scratch.row.chunks_exact(PANEL).enumerate() {
                 let values =
@@ -274,33 +280,26 @@ fn read_channels(panel_major: &[f32], rows: usize, row: usize, first: usize, int
     }
 }
 
-/// Writes inner values as one output's column of weights [inner words, PANEL].
-#[inline(always)]
-fn write_column(format: FloatFormat, values: &[f32], output: usize, weights: &mut [u32]) {
-    let column = weights.iter_mut().skip(output).step_by(PANEL);
-    match format {
-        FloatFormat::F32 => column
-            .zip(values)
-            .for_each(|(word, value)| *word = value.to_bits()),
-        FloatFormat::Bf16 => column
-            .zip(values.as_chunks::<2>().0)
-            .for_each(|(word, pair)| *word = bytemuck::cast(pair.map(bf16_bits))),
-    }
-}
-
-/// Writes one inner row of weights [inner words, PANEL] over the outputs.
+/// Writes one inner row of weights [inner words, PANEL] over the outputs; rows come in order.
 #[inline(always)]
 fn write_row(format: FloatFormat, values: &[f32], inner: usize, weights: &mut [u32]) {
     match format {
         FloatFormat::F32 => format.encode(values, &mut weights[inner * PANEL..][..PANEL]),
         FloatFormat::Bf16 => {
-            let words = &mut weights[inner / 2 * PANEL..][..PANEL];
-            let halves = bytemuck::cast_slice_mut::<u32, [u16; 2]>(words);
-            for (pair, value) in halves.iter_mut().zip(values) {
-                pair[inner % 2] = bf16_bits(*value);
+            let words = weights[inner / 2 * PANEL..][..PANEL].iter_mut().zip(values);
+            if inner.is_multiple_of(2) {
+                words.for_each(|(word, value)| *word = u32::from_ne_bytes(pair(bf16_bits(*value), 0)));
+            } else {
+                words.for_each(|(word, value)| *word |= u32::from_ne_bytes(pair(0, bf16_bits(*value))));
             }
         }
     }
+}
+
+/// Two halves of a word, in the order in which they lie in memory.
+#[inline(always)]
+fn pair(first: u16, second: u16) -> [u8; 4] {
+    bytemuck::cast([first, second])
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use super::isa::{Isa, vectorised};
 use super::{FloatFormat, Format, PANEL, panels};
 use rayon::prelude::*;
 
-/// Rows that are summed together: their lanes stay in registers and the first-level cache.
-pub(super) const ROW_BLOCK: usize = 8;
+/// Rows that are summed together: their lanes stay in the first-level cache, and a panel of them is a page of memory.
+pub(super) const ROW_BLOCK: usize = 32;
 
 /// Mean and 1 / standard deviation of a row.
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,7 +87,6 @@ impl LayerNorm {
         statistics.resize(rows, RowStatistics::default());
         statistics
             .par_chunks_mut(ROW_BLOCK)
-            .with_min_len(2)
             .enumerate()
             .for_each(|(block, statistics)| {
                 measure(isa, self, x, rows, block * ROW_BLOCK, statistics);

@@ -6,6 +6,8 @@ use rayon::prelude::*;
 
 /// Largest 8-bit activation.
 const MOST_LEVEL: f32 = 255.0;
+/// 1.5 * 2^23: adding it rounds to the nearest integer, which the low bits then hold.
+const ROUNDER: f32 = 12_582_912.0;
 
 /// Panel-major `x` of `rows` rows, f32, to 8 bits: 0..255 are spread over each row's range, which holds 0.
 pub(crate) fn quantise(isa: Isa, x: &[f32], rows: usize, levels: &mut Vec<Levels>, words: &mut [u32]) {
@@ -13,7 +15,6 @@ pub(crate) fn quantise(isa: Isa, x: &[f32], rows: usize, levels: &mut Vec<Levels
     levels.resize(rows, Levels::default());
     levels
         .par_chunks_mut(ROW_BLOCK)
-        .with_min_len(2)
         .enumerate()
         .for_each(|(block, levels)| measure(isa, x, rows, block * ROW_BLOCK, levels));
     let panel_words = Format::Int8.panel_words();
@@ -30,9 +31,10 @@ vectorised! {
         for ((x, levels), bytes) in x.as_chunks::<PANEL>().0.iter().zip(levels).zip(bytes) {
             let (factor, zero) = (1.0 / levels.scale, levels.zero as f32);
             for (byte, value) in bytes.iter_mut().zip(x) {
-                let level = (value * factor + zero).round_ties_even();
+                let level = value * factor + zero;
                 let level = if level > 0.0 { level } else { 0.0 };
-                *byte = (if level < MOST_LEVEL { level } else { MOST_LEVEL }) as i32 as u8;
+                let level = if level < MOST_LEVEL { level } else { MOST_LEVEL };
+                *byte = (level + ROUNDER).to_bits() as u8;
             }
         }
     }
