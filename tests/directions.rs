@@ -18,6 +18,8 @@ use tempfile::TempDir;
 
 #[path = "support/fixtures.rs"]
 mod fixtures;
+#[path = "support/kinds.rs"]
+mod kinds;
 
 const SOFT: &str = "a3_softvq_nol2";
 
@@ -37,14 +39,7 @@ impl Bench {
     fn new(each: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fixtures::write_model(&fixtures::folder(SOFT), &folder.path().join(SOFT));
-        for kind in ["bright", "dark"] {
-            for number in 0..each {
-                let path = folder.path().join(format!("pictures/{kind}/{number:02}.png"));
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                let png = picture::to_png(&pattern(number, kind == "bright"), &[]).unwrap();
-                std::fs::write(path, png).unwrap();
-            }
-        }
+        kinds::write_kinds(&folder.path().join("pictures"), each);
         let data = folder.path().join("data");
         let places = Places {
             shipped_models: None,
@@ -142,17 +137,6 @@ impl Bench {
             String::from_utf8_lossy(&output.stderr)
         );
     }
-}
-
-/// A pattern of its own for every number, bright or dark.
-fn pattern(number: u32, is_bright: bool) -> Rgb8 {
-    let (side, base) = (48, if is_bright { 150 } else { 20 });
-    let pixel = |index: u32| {
-        let (x, y) = (index % side, index / side);
-        let value = base + ((x * (number + 2) / 7 + y * 3) % 90) as u8;
-        [value, value / 2 + 30, 255 - value]
-    };
-    Rgb8::new(side, side, (0..side * side).flat_map(pixel).collect()).unwrap()
 }
 
 /// The tokens of a picture by the model itself.
@@ -298,7 +282,7 @@ fn a_saved_direction_moves_other_pictures_and_a_recipe_gives_the_same_bytes() {
     bench.settle();
     assert_eq!(bench.saved_names(), ["light"]);
 
-    let picture = bench.path("pictures/dark/01.png");
+    let picture = bench.path("pictures/dark/dark-01.png");
     bench.workspace.import(Import::Path(picture.clone()));
     bench.settle();
     let by_name = Edit::Direction {
@@ -370,7 +354,7 @@ fn a_saved_direction_moves_other_pictures_and_a_recipe_gives_the_same_bytes() {
 #[test]
 fn what_tokens_do_under_the_brush_is_written_as_the_command_writes_it() {
     let mut bench = Bench::new(2);
-    let picture = bench.path("pictures/bright/00.png");
+    let picture = bench.path("pictures/bright/bright-00.png");
     bench.workspace.import(Import::Path(picture.clone()));
     bench.settle();
     let side = bench.workspace.model().unwrap().args.image_size as u32;

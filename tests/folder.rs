@@ -385,7 +385,6 @@ fn a_report_is_the_page_that_the_command_makes() {
         Some(out.join(REPORT_FILE).as_path())
     );
     let page = files(&out);
-    assert!(!String::from_utf8_lossy(&page[0].1).contains("NaN"));
     let command = bench.command("report", &[]);
     assert!(page == command, "the same bytes");
 }

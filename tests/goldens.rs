@@ -7,7 +7,10 @@ mod support;
 use candle_core::{DType, IndexOp, Tensor, Var};
 use softscope::tokenizer::{Encoding, Gaussian, Math, ModelClass, NoHook, Posterior, Tokenizer};
 use std::collections::HashMap;
-use support::{Golden, Recorder, assert_close, decode, differing_bytes, max_difference, recon_bytes, values};
+use support::{
+    Golden, Recorder, assert_close, decode, differing_bytes, max_difference, recon_bytes, relative_rms,
+    values,
+};
 
 const H: f64 = 2e-5;
 const Z: f64 = 1e-5;
@@ -501,4 +504,57 @@ fn inputs_of_another_shape_are_refused_by_name() {
     );
     let empty = Tensor::zeros((0, 8, 8), DType::F32, tokenizer.device()).unwrap();
     assert!(tokenizer.decode(&empty, &mut NoHook).is_err());
+}
+
+/// Every variant of the small models.
+const VARIANTS: [&str; 8] = [
+    "a1_softvq_k1",
+    "a4_kl16_vit",
+    "a6_maetok",
+    "a6b_ae_rope_plain",
+    "a6c_ae_movq_ape",
+    "a6d_softvq_rope",
+    "a8_to_pixel_conv",
+    "a9_softvq_bl_64",
+];
+
+#[test]
+fn a_pass_that_nobody_watches_gives_the_same_bits() {
+    for set in VARIANTS {
+        let Some(golden) = Golden::tiny(set) else { return };
+        let tokenizer = golden.load();
+        let mut recorder = Recorder::default();
+        let watched = tokenizer.encode(&golden.x(), &mut recorder).unwrap();
+        let alone = tokenizer.encode(&golden.x(), &mut NoHook).unwrap();
+        assert_eq!(values(&watched.h), values(&alone.h), "{set}: h");
+        let watched = tokenizer.decode(golden.get("z"), &mut recorder).unwrap();
+        assert_eq!(
+            values(&watched),
+            values(&decode(&tokenizer, golden.get("z"))),
+            "{set}: dec"
+        );
+    }
+}
+
+#[test]
+fn less_exact_formats_are_close_in_every_variant() {
+    for set in VARIANTS {
+        let Some(golden) = Golden::tiny(set) else { return };
+        let expected = golden.get("dec");
+        let exact = golden.load();
+        let rounded = support::load(&golden.files, DType::BF16);
+        for (what, tokenizer) in [("f32", &exact), ("bf16", &rounded)] {
+            let has_preview = tokenizer.prepare_preview();
+            let preview = tokenizer.decode_preview(golden.get("z"), &mut NoHook).unwrap();
+            let error = relative_rms(&preview, expected);
+            assert!(error < 0.1, "{set}: the preview of {what} is off by {error}");
+            let is_exact = values(&preview) == values(&decode(tokenizer, golden.get("z")));
+            assert_eq!(is_exact, !has_preview, "{set}: the preview of {what}");
+        }
+        let error = relative_rms(&decode(&rounded, golden.get("z")), expected);
+        assert!(error < 0.02, "{set}: bf16 is off by {error}");
+        let h = rounded.encode(&golden.x(), &mut NoHook).unwrap().h;
+        let error = relative_rms(&h, golden.get("h"));
+        assert!(error < 0.02, "{set}: h in bf16 is off by {error}");
+    }
 }

@@ -23,6 +23,8 @@ mod collected;
 mod comparing;
 #[path = "support/fixtures.rs"]
 mod fixtures;
+#[path = "support/kinds.rs"]
+mod kinds;
 #[path = "support/pictures.rs"]
 mod pictures;
 #[path = "window/previewing.rs"]

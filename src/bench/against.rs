@@ -184,8 +184,7 @@ impl Python {
         let found = ours()?.unwrap_or_default();
         let theirs = std::fs::read(&out).map_err(AgainstError::Files)?;
         let difference = relative_rms(&found, &theirs);
-        // Not `>`: what is not a number is refused too.
-        if !(difference <= limit) {
+        if difference.is_nan() || difference > limit {
             return Err(AgainstError::Differs {
                 stage,
                 difference,

@@ -71,7 +71,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         drop(progress);
         parts.push(task.take_part(runner.info())?);
     }
-    let page = report_html(&report_page(&parts, labelled.pictures.len(), &args.folder))?;
+    let page = report_html(&report_page(&parts, &labelled, &args.folder))?;
     write_folder_atomically(&args.out, &[(REPORT_FILE.to_owned(), page.into_bytes())])?;
     let path = args.out.join(REPORT_FILE);
     context.note(&format!("Wrote {}", path.display()));

@@ -1,7 +1,7 @@
 //! Multi-head self-attention, a head at a time: no matrix of all tokens by all tokens is ever in memory.
 
 use super::format::{FloatFormat, Format};
-use super::isa::Isa;
+use super::isa::{Isa, vectorised};
 use super::math::{bf16_bits, exp_of_negative};
 use super::tile::{MOST_ROWS, Sums, TileJob, most_rows, tile};
 use super::{PANEL, Words, panels};
@@ -58,14 +58,7 @@ impl Attention<'_> {
             .take(self.heads)
             .enumerate()
             .for_each(|(head, out)| {
-                SCRATCH.with_borrow_mut(|scratch| {
-                    isa.vectorised(|| {
-                        for picture in 0..self.pictures {
-                            self.pack(qkv, head, picture, scratch);
-                            self.mix(isa, scratch, picture * self.asking(), out_format, out);
-                        }
-                    });
-                });
+                SCRATCH.with_borrow_mut(|scratch| mix_head(isa, self, qkv, head, scratch, out_format, out));
             });
     }
 
@@ -168,12 +161,10 @@ impl Attention<'_> {
                     *scores = *sums;
                 }
             }
-            let factors: [f32; MOST_ROWS] = std::array::from_fn(|at| {
-                if at >= count {
-                    return 0.0;
-                }
-                self.softmax(scores, most, at, weights)
-            });
+            let mut factors = [0.0; MOST_ROWS];
+            for (at, factor) in factors.iter_mut().enumerate().take(count) {
+                *factor = self.softmax(scores, most, at, weights);
+            }
             for (panel, values) in values.chunks_exact(token_panels * words * PANEL).enumerate() {
                 let job = TileJob {
                     format,
@@ -234,6 +225,24 @@ impl Attention<'_> {
             self.format.encode(&powers, weights);
         }
         1.0 / sums.iter().sum::<f32>()
+    }
+}
+
+vectorised! {
+    /// One head of every picture.
+    fn mix_head [] (
+        isa,
+        attention: &Attention<'_>,
+        qkv: &[f32],
+        head: usize,
+        scratch: &mut Scratch,
+        out_format: FloatFormat,
+        out: &mut [u32],
+    ) {
+        for picture in 0..attention.pictures {
+            attention.pack(qkv, head, picture, scratch);
+            attention.mix(isa, scratch, picture * attention.asking(), out_format, out);
+        }
     }
 }
 

@@ -1,5 +1,4 @@
 //! Which instructions there are.
-#![allow(unsafe_code)] // calls of functions compiled for instructions that were found to be there
 
 use std::sync::OnceLock;
 
@@ -88,36 +87,70 @@ impl Isa {
         #[cfg(not(target_arch = "x86_64"))]
         return false;
     }
-
-    /// Runs `work`, which is inlined here, compiled for these instructions: its loops become wider ones.
-    #[inline]
-    pub(super) fn vectorised<T>(self, work: impl FnOnce() -> T) -> T {
-        #[cfg(target_arch = "x86_64")]
-        {
-            #[target_feature(enable = "avx2,fma")]
-            fn on_avx2<T>(work: impl FnOnce() -> T) -> T {
-                work()
-            }
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            fn on_avx512<T>(work: impl FnOnce() -> T) -> T {
-                work()
-            }
-            match self.0 {
-                Level::Portable => work(),
-                // SAFETY: a value of this level is only made where the features were detected.
-                Level::Avx2 => unsafe { on_avx2(work) },
-                // SAFETY: as above; every level from here on holds AVX-512.
-                _ => unsafe { on_avx512(work) },
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        work()
-    }
 }
+
+/// Compiles a function for each instruction set and calls the version of its first argument's. What it calls becomes
+/// part of it only where that is `#[inline(always)]`; closures are not, so no long one should be in it. Generic
+/// parameters stand in brackets and have to follow from the arguments.
+macro_rules! vectorised {
+    (
+        $(#[$attribute:meta])*
+        fn $name:ident [$($generic:tt)*] ($isa:ident $(, $argument:ident: $type:ty)* $(,)?) $body:block
+    ) => {
+        $(#[$attribute])*
+        #[allow(unsafe_code)] // calls of functions compiled for instructions that were found to be there
+        fn $name<$($generic)*>($isa: $crate::kernel::isa::Isa $(, $argument: $type)*) {
+            #[inline(always)]
+            #[allow(unused_variables)] // few bodies look at their instructions
+            fn body<$($generic)*>($isa: $crate::kernel::isa::Isa $(, $argument: $type)*) $body
+
+            #[cfg(target_arch = "x86_64")]
+            {
+                use $crate::kernel::isa::Level;
+
+                #[target_feature(enable = "avx2,fma")]
+                fn on_avx2<$($generic)*>($isa: $crate::kernel::isa::Isa $(, $argument: $type)*) {
+                    body($isa $(, $argument)*);
+                }
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn on_avx512<$($generic)*>($isa: $crate::kernel::isa::Isa $(, $argument: $type)*) {
+                    body($isa $(, $argument)*);
+                }
+                match $isa.level() {
+                    Level::Portable => body($isa $(, $argument)*),
+                    // SAFETY: a value of this level is only made where the features were detected.
+                    Level::Avx2 => unsafe { on_avx2($isa $(, $argument)*) },
+                    // SAFETY: as above; every level from here on holds AVX-512.
+                    Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => unsafe {
+                        on_avx512($isa $(, $argument)*);
+                    },
+                }
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            body($isa $(, $argument)*);
+        }
+    };
+}
+pub(super) use vectorised;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    vectorised! {
+        fn add [const N: usize] (isa, values: [f32; N], sum: &mut f32) {
+            *sum = values.iter().sum();
+        }
+    }
+
+    #[test]
+    fn every_version_of_a_function_does_the_same() {
+        for isa in Isa::available() {
+            let mut sum = 0.0;
+            add(isa, [1.0, 2.5, 4.0], &mut sum);
+            assert_eq!(sum, 7.5);
+        }
+    }
 
     #[test]
     fn the_best_is_the_last_of_an_ascending_list() {
@@ -125,6 +158,5 @@ mod tests {
         assert_eq!(all.first(), Some(&Isa::PORTABLE));
         assert!(all.is_sorted());
         assert_eq!(Isa::best(), *all.last().unwrap());
-        assert!(all.iter().all(|isa| isa.vectorised(|| 3) == 3));
     }
 }

@@ -71,6 +71,12 @@ pub(crate) fn gelu_and_slope(x: f32) -> (f32, f32) {
     (x * share, share + x * DENSITY * exp_of_negative(-0.5 * x * x))
 }
 
+/// GELU by the tangens hyperbolicus.
+#[inline(always)]
+pub(crate) fn gelu_tanh(x: f32) -> f32 {
+    gelu_tanh_and_slope(x).0
+}
+
 /// GELU by the tangens hyperbolicus, 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), and its derivative.
 #[inline(always)]
 pub(crate) fn gelu_tanh_and_slope(x: f32) -> (f32, f32) {

@@ -1,6 +1,6 @@
 //! Norms over the channels of each row.
 
-use super::isa::Isa;
+use super::isa::{Isa, vectorised};
 use super::{FloatFormat, Format, PANEL, panels};
 use rayon::prelude::*;
 
@@ -90,34 +90,16 @@ impl LayerNorm {
             .with_min_len(2)
             .enumerate()
             .for_each(|(block, statistics)| {
-                isa.vectorised(|| self.measure(x, rows, block * ROW_BLOCK, statistics));
+                measure(isa, self, x, rows, block * ROW_BLOCK, statistics);
             });
         let panel_words = Format::from(format).panel_words();
+        let statistics = &*statistics;
         words
             .par_chunks_mut((rows * panel_words).max(1))
             .zip(x.par_chunks((rows * PANEL).max(1)))
             .enumerate()
             .for_each(|(panel, (words, x))| {
-                isa.vectorised(|| {
-                    let (weight, bias) = (self.lanes(&self.weight, panel), self.lanes(&self.bias, panel));
-                    let rows_of_words = words.chunks_exact_mut(panel_words);
-                    let all = x
-                        .as_chunks::<PANEL>()
-                        .0
-                        .iter()
-                        .zip(statistics.iter())
-                        .zip(rows_of_words);
-                    for (row, ((x, statistics), words)) in all.enumerate() {
-                        let mut values = *x;
-                        for ((value, weight), bias) in values.iter_mut().zip(&weight).zip(&bias) {
-                            *value = (*value - statistics.mean) * statistics.factor * weight + bias;
-                        }
-                        if let Some(modulation) = modulation {
-                            modulation.apply(panel, rows, row, &mut values);
-                        }
-                        format.encode(&values, words);
-                    }
-                });
+                apply(isa, self, panel, x, statistics, modulation, format, words);
             });
     }
 
@@ -126,11 +108,46 @@ impl LayerNorm {
         let values = values.get(panel * PANEL..).unwrap_or_default();
         std::array::from_fn(|lane| values.get(lane).copied().unwrap_or(0.0))
     }
+}
 
+vectorised! {
+    fn apply [] (
+        isa,
+        norm: &LayerNorm,
+        panel: usize,
+        x: &[f32],
+        statistics: &[RowStatistics],
+        modulation: Option<&Modulation<'_>>,
+        format: FloatFormat,
+        words: &mut [u32],
+    ) {
+        let (weight, bias) = (norm.lanes(&norm.weight, panel), norm.lanes(&norm.bias, panel));
+        let rows_of_words = words.chunks_exact_mut(Format::from(format).panel_words());
+        let all = x.as_chunks::<PANEL>().0.iter().zip(statistics).zip(rows_of_words);
+        for (row, ((x, of_row), words)) in all.enumerate() {
+            let mut values = *x;
+            for ((value, weight), bias) in values.iter_mut().zip(&weight).zip(&bias) {
+                *value = (*value - of_row.mean) * of_row.factor * weight + bias;
+            }
+            if let Some(modulation) = modulation {
+                modulation.apply(panel, statistics.len(), row, &mut values);
+            }
+            format.encode(&values, words);
+        }
+    }
+}
+
+vectorised! {
     /// Mean first, then the spread around it: the mean square less the squared mean would cancel.
-    #[inline(always)]
-    fn measure(&self, x: &[f32], rows: usize, first: usize, statistics: &mut [RowStatistics]) {
-        let count = self.channels as f32;
+    fn measure [] (
+        isa,
+        norm: &LayerNorm,
+        x: &[f32],
+        rows: usize,
+        first: usize,
+        statistics: &mut [RowStatistics],
+    ) {
+        let count = norm.channels as f32;
         let mut lanes = [[0.0_f32; PANEL]; ROW_BLOCK];
         for_each_panel(x, rows, first, statistics.len(), |_, row, values| {
             for (lane, value) in lanes[row].iter_mut().zip(values) {
@@ -143,14 +160,14 @@ impl LayerNorm {
         }
         for_each_panel(x, rows, first, statistics.len(), |panel, row, values| {
             let mean = statistics[row].mean;
-            let within = self.channels - panel * PANEL;
+            let within = norm.channels - panel * PANEL;
             for (index, (lane, value)) in lanes[row].iter_mut().zip(values).enumerate() {
                 let distance = if index < within { value - mean } else { 0.0 };
                 *lane += distance * distance;
             }
         });
         for (statistics, lanes) in statistics.iter_mut().zip(&lanes) {
-            statistics.factor = 1.0 / (total(lanes) / count + self.epsilon).sqrt();
+            statistics.factor = 1.0 / (total(lanes) / count + norm.epsilon).sqrt();
         }
     }
 }

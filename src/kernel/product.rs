@@ -1,8 +1,8 @@
 //! Products of activations with packed weights, and what becomes of each sum while it is in the cache.
 
 use super::format::{FloatFormat, Format, Levels, Operand};
-use super::isa::Isa;
-use super::math::{gelu, gelu_tanh_and_slope};
+use super::isa::{Isa, vectorised};
+use super::math::{gelu, gelu_tanh};
 use super::tile::{MOST_ROWS, Start, Sums, TileJob, most_rows, tile};
 use super::weight::{PackedWeight, WeightPanel};
 use super::{PANEL, Words, pack_rows, read_rows};
@@ -99,8 +99,7 @@ pub(crate) fn product(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, finish: 
         Finish::Add(out) => run(isa, x, weight, &Added, out),
         Finish::Gelu(format, out) => run(isa, x, weight, &Activated(format, gelu), out),
         Finish::TanhGelu(format, out) => {
-            let activation = |value| gelu_tanh_and_slope(value).0;
-            run(isa, x, weight, &Activated(format, activation), out);
+            run(isa, x, weight, &Activated(format, gelu_tanh), out);
         }
     }
 }
@@ -181,17 +180,17 @@ fn block_rows(rows: usize, panels: usize, tile_rows: usize) -> usize {
     rows.div_ceil(parts).next_multiple_of(tile_rows)
 }
 
-/// Some rows of one output panel, tile by tile.
-fn panel_rows<E: Ending>(
-    isa: Isa,
-    x: &Operand<'_>,
-    first_row: usize,
-    weight: &WeightPanel<'_>,
-    inner_panels: usize,
-    ending: &E,
-    out: &mut [E::Value],
-) {
-    isa.vectorised(|| {
+vectorised! {
+    /// Some rows of one output panel, tile by tile.
+    fn panel_rows [E: Ending] (
+        isa,
+        x: &Operand<'_>,
+        first_row: usize,
+        weight: &WeightPanel<'_>,
+        inner_panels: usize,
+        ending: &E,
+        out: &mut [E::Value],
+    ) {
         let (width, words) = (ending.width(), x.format.panel_words());
         let rows = out.len() / width;
         let tiles = rows.div_ceil(most_rows(isa));
@@ -233,7 +232,7 @@ fn panel_rows<E: Ending>(
             }
             row += count;
         }
-    });
+    }
 }
 
 /// Sums over (value - zero) begin with minus the zero times the sum of the weights.

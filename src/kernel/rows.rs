@@ -1,6 +1,6 @@
 //! Between row-major values, as everything else has them, and panels.
 
-use super::isa::Isa;
+use super::isa::{Isa, vectorised};
 use super::{FloatFormat, Format, PANEL, panels};
 use rayon::prelude::*;
 
@@ -49,18 +49,28 @@ pub(crate) fn pack_rows(
         .par_chunks_mut((rows * panel_words).max(1))
         .enumerate()
         .for_each(|(panel, words)| {
-            isa.vectorised(|| {
-                let (first, count) = grouping.channels_of(panel, channels);
-                let mut lanes = [0.0; PANEL];
-                for (row, words) in values
-                    .chunks_exact(channels)
-                    .zip(words.chunks_exact_mut(panel_words))
-                {
-                    lanes[..count].copy_from_slice(&row[first..first + count]);
-                    format.encode(&lanes, words);
-                }
-            });
+            let lanes = grouping.channels_of(panel, channels);
+            pack_panel(isa, format, values, channels, lanes, words);
         });
+}
+
+vectorised! {
+    fn pack_panel [] (
+        isa,
+        format: FloatFormat,
+        values: &[f32],
+        channels: usize,
+        within: (usize, usize),
+        words: &mut [u32],
+    ) {
+        let (first, count) = within;
+        let panel_words = Format::from(format).panel_words();
+        let mut lanes = [0.0; PANEL];
+        for (row, words) in values.chunks_exact(channels).zip(words.chunks_exact_mut(panel_words)) {
+            lanes[..count].copy_from_slice(&row[first..first + count]);
+            format.encode(&lanes, words);
+        }
+    }
 }
 
 /// Panels of f32 to row-major `values` [rows, channels].

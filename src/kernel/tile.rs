@@ -216,6 +216,7 @@ mod wide {
 }
 
 mod portable {
+    use super::super::isa::vectorised;
     use super::super::math::bf16_pair;
     use super::{Format, Isa, Level, PANEL, PORTABLE_ROWS, Sums, TileJob};
 
@@ -246,15 +247,21 @@ mod portable {
     }
 
     pub(super) fn tile<const R: usize>(isa: Isa, job: &TileJob<'_>, sums: &mut Sums) {
-        // A fused multiplication and addition where it is an instruction; elsewhere it would be a call.
-        let is_fused = isa.level() > Level::Portable || cfg!(target_arch = "aarch64");
-        isa.vectorised(|| match (job.format, is_fused) {
-            (Format::F32, true) => tile_f32::<R, true>(job, sums),
-            (Format::F32, false) => tile_f32::<R, false>(job, sums),
-            (Format::Bf16, true) => tile_bf16::<R, true>(job, sums),
-            (Format::Bf16, false) => tile_bf16::<R, false>(job, sums),
-            (Format::Int8, _) => tile_int8::<R>(job, sums),
-        });
+        tile_of(isa, [(); R], job, sums);
+    }
+
+    vectorised! {
+        fn tile_of [const R: usize] (isa, rows: [(); R], job: &TileJob<'_>, sums: &mut Sums) {
+            // A fused multiplication and addition where it is an instruction; elsewhere it would be a call.
+            let is_fused = isa.level() > Level::Portable || cfg!(target_arch = "aarch64");
+            match (job.format, is_fused) {
+                (Format::F32, true) => tile_f32::<R, true>(job, sums),
+                (Format::F32, false) => tile_f32::<R, false>(job, sums),
+                (Format::Bf16, true) => tile_bf16::<R, true>(job, sums),
+                (Format::Bf16, false) => tile_bf16::<R, false>(job, sums),
+                (Format::Int8, _) => tile_int8::<R>(job, sums),
+            }
+        }
     }
 
     #[inline(always)]

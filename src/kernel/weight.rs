@@ -1,4 +1,4 @@
-use super::isa::Isa;
+use super::isa::{Isa, vectorised};
 use super::math::{bf16_bits, bf16_value};
 use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
 use rayon::prelude::*;
@@ -166,7 +166,6 @@ impl PackedWeight {
 
     /// The same layer in 8 bits: for each output, the largest magnitude becomes 127.
     pub(crate) fn quantised(&self, isa: Isa) -> Self {
-        let from_words = self.format.panel_words() * PANEL;
         let to_words = Format::Int8.panel_words() * PANEL;
         let inner_panels = self.inner_panels();
         let mut words = Words::zeroed(self.output_panels() * inner_panels * to_words);
@@ -179,41 +178,14 @@ impl PackedWeight {
             .zip(sums.par_chunks_mut(PANEL))
             .enumerate()
             .for_each(|(panel, ((words, scales), sums))| {
-                isa.vectorised(|| {
-                    let given = self.panel(panel).words;
-                    let mut values = [[0.0; PANEL]; PANEL];
-                    let mut largest = [0.0_f32; PANEL];
-                    for given in given.chunks_exact(from_words) {
-                        self.decode_panel(given, &mut values);
-                        for row in &values {
-                            for (largest, value) in largest.iter_mut().zip(row) {
-                                *largest = largest.max(value.abs());
-                            }
-                        }
-                    }
-                    for (scale, largest) in scales.iter_mut().zip(&largest) {
-                        // A layer of zeros stays one.
-                        *scale = if *largest > 0.0 {
-                            *largest / MOST_LEVEL
-                        } else {
-                            1.0
-                        };
-                    }
-                    for (given, words) in given
-                        .chunks_exact(from_words)
-                        .zip(words.chunks_exact_mut(to_words))
-                    {
-                        self.decode_panel(given, &mut values);
-                        let bytes: &mut [i8] = bytemuck::cast_slice_mut(words);
-                        for (inner, row) in values.iter().enumerate() {
-                            for (lane, value) in row.iter().enumerate() {
-                                let level = (value / scales[lane]).round_ties_even() as i8;
-                                bytes[(inner / 4 * PANEL + lane) * 4 + inner % 4] = level;
-                                sums[lane] += i32::from(level);
-                            }
-                        }
-                    }
-                });
+                quantise_panel(
+                    isa,
+                    self.float_format(),
+                    self.panel(panel).words,
+                    words,
+                    scales,
+                    sums,
+                );
             });
         Self {
             format: Format::Int8,
@@ -226,15 +198,73 @@ impl PackedWeight {
             sums,
         }
     }
+}
 
-    /// An inner panel's words to values [inner, outputs].
-    #[inline(always)]
-    fn decode_panel(&self, words: &[u32], values: &mut [[f32; PANEL]; PANEL]) {
-        let per_word = self.format.values_per_word();
-        for (inner, values) in values.iter_mut().enumerate() {
-            let words = &words[inner / per_word * PANEL..][..PANEL];
-            for (value, word) in values.iter_mut().zip(words) {
-                *value = self.decode(*word, inner % per_word);
+/// An inner panel's words to values [inner, outputs].
+#[inline(always)]
+fn decode_panel(format: FloatFormat, words: &[u32], values: &mut [[f32; PANEL]; PANEL]) {
+    match format {
+        FloatFormat::F32 => {
+            for (values, words) in values.iter_mut().zip(words.chunks_exact(PANEL)) {
+                for (value, word) in values.iter_mut().zip(words) {
+                    *value = f32::from_bits(*word);
+                }
+            }
+        }
+        FloatFormat::Bf16 => {
+            let pairs = values.as_chunks_mut::<2>().0;
+            for ([low, high], words) in pairs.iter_mut().zip(words.chunks_exact(PANEL)) {
+                for ((low, high), word) in low.iter_mut().zip(high).zip(words) {
+                    let halves: [u16; 2] = bytemuck::cast(*word);
+                    *low = bf16_value(halves[0]);
+                    *high = bf16_value(halves[1]);
+                }
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// One output panel in 8 bits, with what a unit of each output stands for and the sum of its values.
+    fn quantise_panel [] (
+        isa,
+        format: FloatFormat,
+        given: &[u32],
+        words: &mut [u32],
+        scales: &mut [f32],
+        sums: &mut [i32],
+    ) {
+        let from_words = Format::from(format).panel_words() * PANEL;
+        let to_words = Format::Int8.panel_words() * PANEL;
+        let mut values = [[0.0_f32; PANEL]; PANEL];
+        let mut largest = [0.0_f32; PANEL];
+        for given in given.chunks_exact(from_words) {
+            decode_panel(format, given, &mut values);
+            for row in &values {
+                for (largest, value) in largest.iter_mut().zip(row) {
+                    let magnitude = value.abs();
+                    *largest = if magnitude > *largest { magnitude } else { *largest };
+                }
+            }
+        }
+        let mut factors = [0.0_f32; PANEL];
+        for ((scale, factor), largest) in scales.iter_mut().zip(&mut factors).zip(&largest) {
+            // A layer of zeros stays one.
+            *scale = if *largest > 0.0 { *largest / MOST_LEVEL } else { 1.0 };
+            *factor = 1.0 / *scale;
+        }
+        for (given, words) in given.chunks_exact(from_words).zip(words.chunks_exact_mut(to_words)) {
+            decode_panel(format, given, &mut values);
+            let quads = values.as_chunks::<4>().0.iter();
+            for (rows, words) in quads.zip(words.chunks_exact_mut(PANEL)) {
+                for (lane, word) in words.iter_mut().enumerate() {
+                    let mut levels = [0_i8; 4];
+                    for (level, row) in levels.iter_mut().zip(rows) {
+                        *level = (row[lane] * factors[lane]).round_ties_even() as i8;
+                        sums[lane] += i32::from(*level);
+                    }
+                    *word = bytemuck::cast(levels);
+                }
             }
         }
     }

@@ -288,29 +288,29 @@ impl Linear {
                 let y = x.contiguous()?.apply_op1(FixedProduct(Arc::clone(packed)))?;
                 after.apply(y.reshape(dims)?)
             }
-            Weight::AsGiven(weight) => self.finish(product(&x, &weight.t()?)?, dims, math, after),
-            Weight::Transposed(weight) => self.finish(product(&x, weight)?, dims, math, after),
+            Weight::AsGiven(weight) => self.finish(&product(&x, &weight.t()?)?, dims, math, after),
+            Weight::Transposed(weight) => self.finish(&product(&x, weight)?, dims, math, after),
         }
     }
 
     /// Bias and what follows it, to a product that is new and nobody else's.
     fn finish(
         &self,
-        y: Tensor,
+        y: &Tensor,
         dims: Vec<usize>,
         math: Math,
         after: After<'_>,
     ) -> Result<Tensor, TokenizerError> {
-        if has_fused_operations(&y, math) {
+        if has_fused_operations(y, math) {
             match after {
-                After::Nothing => fused::add_bias(&y, &self.bias)?,
+                After::Nothing => fused::add_bias(y, &self.bias)?,
                 After::TanhGelu => {
-                    fused::add_bias(&y, &self.bias)?;
+                    fused::add_bias(y, &self.bias)?;
                     return Ok(y.reshape(dims)?.gelu()?);
                 }
-                After::Gelu => fused::add_bias_gelu(&y, &self.bias)?,
+                After::Gelu => fused::add_bias_gelu(y, &self.bias)?,
                 After::Add(residual) => {
-                    fused::add_bias_and_residual(&y, &self.bias, &residual.contiguous()?)?;
+                    fused::add_bias_and_residual(y, &self.bias, &residual.contiguous()?)?;
                 }
             }
             return Ok(y.reshape(dims)?);

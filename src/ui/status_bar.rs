@@ -184,10 +184,19 @@ impl Progress {
                 fraction: status.fraction,
             });
         }
-        let (done, total) = workspace.export_progress()?;
-        let fraction = Some(done as f32 / total.max(1) as f32);
+        if let Some((done, total)) = workspace.export_progress() {
+            return Some(Self {
+                name: format!("exporting frame {} of {total}", (done + 1).min(total)),
+                fraction: Some(done as f32 / total.max(1) as f32),
+            });
+        }
+        let beside = [
+            (workspace.mapping(), "laying out tokens"),
+            (workspace.probing(), "probing tokens"),
+        ];
+        let (fraction, name) = beside.into_iter().find(|(fraction, _)| fraction.is_some())?;
         Some(Self {
-            name: format!("exporting frame {} of {total}", (done + 1).min(total)),
+            name: name.to_owned(),
             fraction,
         })
     }

@@ -2,7 +2,6 @@
 
 use crate::bench::*;
 use egui::{Key, Modifiers, vec2};
-use egui_kittest::SnapshotOptions;
 use egui_kittest::kittest::Queryable as _;
 use softscope::latent::Edit;
 
@@ -213,31 +212,6 @@ fn a_token_off_its_mixture_shows_how_far_it_is_and_what_a_projection_reached() {
     panels.get_by_label(&format!("steps {}", gauge.steps));
     let moved = space.codebook().unwrap().mix(state.mixture(4).unwrap());
     assert!(moved.iter().zip(state.z.row(4)).all(|(a, b)| close(*a, *b, 1e-6)));
-}
-
-#[test]
-fn a_token_off_its_mixture_looks_right() {
-    let mut panels = drawn_panels(segmented_model(), 1);
-    select(&mut panels, 4);
-    let edit = Edit::Scale {
-        tokens: vec![4],
-        factor: 2.0,
-    };
-    panels.state_mut().workspace.edit(edit);
-    settle(&mut panels);
-    while panels
-        .query_by_label_contains("hull distance of token 4")
-        .is_none()
-    {
-        std::thread::yield_now();
-        panels.run();
-    }
-    panels.remove_cursor();
-    settle(&mut panels);
-    panels.snapshot_options(
-        "inspector_hull",
-        &SnapshotOptions::new().threshold(1.5).max_failed_pixels(120),
-    );
 }
 
 #[test]

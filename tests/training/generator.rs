@@ -286,8 +286,8 @@ fn nothing_is_written_where_a_run_is_broken_off_before_its_bank_is_full() {
 #[test]
 fn wrong_configurations_are_refused_by_their_key() {
     let parse = |text: &str| GeneratorTrainConfig::parse(text).map_err(|error| error.to_string());
-    let config = parse("tokenizer = \"x\"\n[generator]\nwidth = 64").unwrap();
-    assert_eq!((config.generator.width, config.generator.depth), (64, 6));
+    let config = parse("tokenizer = \"x\"\n[generator]\nwidth = 96").unwrap();
+    assert_eq!((config.generator.width, config.generator.depth), (96, 6));
     assert_eq!(parse(&config.to_toml().unwrap()).unwrap(), config);
     for (text, said) in [
         ("[generator]", "`tokenizer`"),

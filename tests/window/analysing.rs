@@ -104,7 +104,7 @@ fn a_channel_alone_is_shown_with_its_sign() {
     let ranked = maps(&window);
     click(&mut window, "Gradient");
     click(&mut window, "Green");
-    let gradient = with_influence(&window, |found, _| found.channels[1].clone()).unwrap();
+    let [_, gradient] = *with_influence(&window, |found, _| found.channels.clone()).unwrap();
     for (token, means) in gradient.means.iter().enumerate() {
         window.get_by_label(&format!("influence of token {token} on green: {:+.2}", means[1]));
     }

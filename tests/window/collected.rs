@@ -3,35 +3,7 @@
 use super::*;
 use softscope::document::{CollectionOrder, CollectionSource};
 use softscope::latent::DirectionSource;
-use softscope::picture::{self, Rgb8};
 use softscope::tokenizer::ModelFiles;
-
-/// A pattern of its own for every number, bright or dark.
-fn pattern(number: u32, is_bright: bool) -> Rgb8 {
-    let (side, base) = (48, if is_bright { 150 } else { 20 });
-    let pixel = |index: u32| {
-        let (x, y) = (index % side, index / side);
-        let value = base + ((x * (number + 2) / 7 + y * 3) % 90) as u8;
-        [value, value / 2 + 30, 255 - value]
-    };
-    Rgb8::new(side, side, (0..side * side).flat_map(pixel).collect()).unwrap()
-}
-
-/// Sub-folders `bright` and `dark` of `each` pictures.
-fn two_kinds(folder: &Path, each: u32) -> PathBuf {
-    for kind in ["bright", "dark"] {
-        for number in 0..each {
-            let path = folder.join(format!("pictures/{kind}/{kind}-{number:02}.png"));
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(
-                path,
-                picture::to_png(&pattern(number, kind == "bright"), &[]).unwrap(),
-            )
-            .unwrap();
-        }
-    }
-    folder.join("pictures")
-}
 
 /// A section of the Analysis view, with a small model and `each` pictures of two kinds collected.
 pub(super) fn section(builder: HarnessBuilder<SoftscopeApp>, data: &Path, title: &str, each: u32) -> Window {
@@ -43,7 +15,9 @@ pub(super) fn section(builder: HarnessBuilder<SoftscopeApp>, data: &Path, title:
     let files = ModelFiles::locate(&folder).unwrap();
     window.state_mut().workspace_mut().open_model(files);
     settle(&mut window);
-    let order = CollectionOrder::new(CollectionSource::Folder(two_kinds(data, each)));
+    let pictures = data.join("pictures");
+    kinds::write_kinds(&pictures, each);
+    let order = CollectionOrder::new(CollectionSource::Folder(pictures));
     window.state_mut().workspace_mut().collect(order);
     settle(&mut window);
     // What is counted of it begins once it is on show.

@@ -6,11 +6,13 @@ mod measured;
 mod page;
 mod plot;
 mod sections;
+mod steps;
 mod task;
 mod whole;
 
 pub use date::utc_date;
 pub use page::{Report, ReportBlock, ReportSection, ReportTable, report_html};
 pub use plot::{LinePlot, PlotLine, line_plot};
-pub use task::{ReportStage, ReportTask};
+pub use steps::ReportStage;
+pub use task::ReportTask;
 pub use whole::{REPORT_FILE, ReportOrder, ReportPart, report_page};

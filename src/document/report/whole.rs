@@ -1,7 +1,7 @@
 //! A report's page: all parts under one title, with the models side by side.
 
 use super::{Report, ReportBlock, ReportSection, ReportTable, utc_date};
-use crate::document::picture_count;
+use crate::document::{Labelled, picture_count};
 use crate::engine::ModelInfo;
 use crate::picture::Fit;
 use std::path::{Path, PathBuf};
@@ -55,13 +55,17 @@ pub struct ReportPart {
     pub sections: Vec<ReportSection>,
 }
 
-/// The page of all parts, on so many pictures of `folder`.
-pub fn report_page(models: &[ReportPart], pictures: usize, folder: &Path) -> Report {
+/// The page of all parts, on the pictures of `folder`.
+pub fn report_page(models: &[ReportPart], labelled: &Labelled, folder: &Path) -> Report {
     let names: Vec<&str> = models.iter().map(|of| of.info.name.as_str()).collect();
-    let facts = vec![
+    let mut facts = vec![
         (
             "Pictures".to_owned(),
-            format!("{} of {}", picture_count(pictures), folder.display()),
+            format!(
+                "{} of {}",
+                picture_count(labelled.pictures.len()),
+                folder.display()
+            ),
         ),
         ("Date".to_owned(), utc_date(SystemTime::now())),
         (
@@ -69,6 +73,8 @@ pub fn report_page(models: &[ReportPart], pictures: usize, folder: &Path) -> Rep
             format!("softscope {}", env!("CARGO_PKG_VERSION")),
         ),
     ];
+    let left_out = labelled.left_out.iter();
+    facts.extend(left_out.map(|what| ("Left out".to_owned(), what.clone())));
     let mut sections = vec![models_section(models)];
     for of in models {
         sections.extend(of.sections.iter().cloned().map(|section| ReportSection {

@@ -23,7 +23,7 @@ pub enum ColourBy {
 }
 
 /// A colour for each point, and what colours mean.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PointColours {
     /// One for each point asked for.
     pub colours: Vec<[u8; 3]>,
@@ -92,15 +92,6 @@ impl TokenMap {
                         .collect(),
                 }
             }
-        }
-    }
-}
-
-impl Default for PointColours {
-    fn default() -> Self {
-        Self {
-            colours: Vec::new(),
-            legend: Vec::new(),
         }
     }
 }

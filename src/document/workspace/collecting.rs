@@ -1,19 +1,16 @@
 //! A collection on its way: pictures are listed and read a few at a time by file jobs and encoded by the engine as work
 //! that everything else comes before. No more than those few are held as pixels.
 
+mod reading;
+
 use super::{NoticeKind, Workspace};
 use crate::analysis::UsageCounter;
-use crate::document::{
-    CollectedPicture, Collection, DocumentError, Factor, Labelled, PictureInput, path_name, picture_count,
-};
-use crate::engine::{
-    Control, EngineError, ModelInfo, Part, Request, Runner, Stamp, SubjectId, Work, WorkJob, WorkKind,
-    WorkTurn,
-};
-use crate::latent::LatentState;
-use crate::picture::{self, Fit, Planar, Rgb8};
+use crate::document::{CollectedPicture, Collection, DocumentError, Factor, path_name, picture_count};
+use crate::engine::{ModelInfo, Request, Stamp, Work, WorkJob, WorkKind};
+use crate::picture::Fit;
+use reading::{CollectWork, Listed, Listing, ReadPicture};
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Pictures that are read and encoded together.
@@ -24,7 +21,7 @@ pub const DEFAULT_MOST_COLLECTED: usize = 2000;
 /// Which pictures a collection is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CollectionSource {
-    /// Those of a folder, with its labels ([`Labelled::of_folder`]).
+    /// Those of a folder, with its labels ([`crate::document::Labelled::of_folder`]).
     Folder(PathBuf),
     /// Those of the library, labelled by the folders they come from.
     Library,
@@ -89,116 +86,6 @@ struct UnderWay {
     job: WorkJob,
     /// The encode that is waited for; `None` while a file job is.
     running: Option<Stamp>,
-}
-
-/// A picture that is not read yet.
-enum Listed {
-    File(PictureInput),
-    Subject {
-        id: SubjectId,
-        name: String,
-        path: Option<PathBuf>,
-        crop: Arc<Rgb8>,
-    },
-}
-
-/// A picture that is not encoded yet.
-struct ReadPicture {
-    index: usize,
-    name: String,
-    path: Option<PathBuf>,
-    subject: Option<SubjectId>,
-    thumbnail: Rgb8,
-    planar: Planar,
-}
-
-/// A listing and what is known of its pictures.
-struct Listing {
-    pictures: VecDeque<(usize, Listed)>,
-    factors: Vec<Factor>,
-    found: usize,
-    left_out: Vec<String>,
-}
-
-/// What the engine works on: each turn encodes the pictures that were read.
-struct CollectWork {
-    read: Vec<ReadPicture>,
-    /// With their indices in the listing.
-    done: Vec<(usize, CollectedPicture)>,
-    usage: Option<UsageCounter>,
-    total: usize,
-}
-
-impl Work for CollectWork {
-    fn turn(&mut self, model: &Runner, control: &dyn Control) -> Result<WorkTurn, EngineError> {
-        let share = |pictures: usize| pictures as f32 / self.total.max(1) as f32;
-        let part = Part {
-            whole: control,
-            from: share(self.done.len()),
-            to: share(self.done.len() + self.read.len()),
-        };
-        let planars: Vec<Planar> = self.read.iter().map(|read| read.planar.clone()).collect();
-        let states = model.encode(&planars, &part)?;
-        for (read, state) in self.read.drain(..).zip(states) {
-            if let Some(usage) = &mut self.usage {
-                usage.add(&state);
-            }
-            self.done.push(read.with_tokens(state));
-        }
-        Ok(WorkTurn::Done)
-    }
-}
-
-impl ReadPicture {
-    fn with_tokens(self, state: LatentState) -> (usize, CollectedPicture) {
-        let picture = CollectedPicture::new(self.name, self.path, self.subject, self.thumbnail, state);
-        (self.index, picture)
-    }
-}
-
-impl Listed {
-    fn read(self, index: usize, model: &ModelInfo, fit: Fit) -> Result<ReadPicture, DocumentError> {
-        let thumbnail = |crop: &Rgb8| picture::thumbnail(crop, Collection::THUMBNAIL);
-        Ok(match self {
-            Self::File(input) => {
-                let prepared = input.prepare(model, fit)?;
-                ReadPicture {
-                    index,
-                    thumbnail: thumbnail(&prepared.crop),
-                    planar: prepared.planar,
-                    name: input.name,
-                    path: Some(input.path),
-                    subject: None,
-                }
-            }
-            Self::Subject { id, name, path, crop } => ReadPicture {
-                index,
-                thumbnail: thumbnail(&crop),
-                planar: Planar::from_rgb8(&crop),
-                name,
-                path,
-                subject: Some(id),
-            },
-        })
-    }
-}
-
-impl Listing {
-    fn of_folder(order: &CollectionOrder, folder: &std::path::Path) -> Result<Self, DocumentError> {
-        let labelled = Labelled::of_folder(folder)?;
-        let found = labelled.pictures.len();
-        let Labelled {
-            pictures,
-            factors,
-            left_out,
-        } = labelled.thinned(order.most.max(1));
-        Ok(Self {
-            pictures: pictures.into_iter().map(Listed::File).enumerate().collect(),
-            factors,
-            found,
-            left_out,
-        })
-    }
 }
 
 fn lock(work: &Mutex<CollectWork>) -> MutexGuard<'_, CollectWork> {
@@ -299,7 +186,7 @@ impl Workspace {
                 left_out.push(format!("{} left out: it is not read yet", subject.name));
                 continue;
             };
-            let folder = subject.path.as_deref().and_then(std::path::Path::parent);
+            let folder = subject.path.as_deref().and_then(Path::parent);
             texts.push(folder.map_or_else(|| "library".to_owned(), path_name));
             pictures.push(Listed::Subject {
                 id: subject.id,

@@ -38,7 +38,7 @@ struct UnderWay {
 }
 
 struct Measuring {
-    pictures: usize,
+    labelled: Arc<Labelled>,
     task: Arc<Mutex<ReportTask>>,
     stage: ReportStage,
     job: WorkJob,
@@ -132,7 +132,7 @@ impl Workspace {
         let task = Arc::new(Mutex::new(task));
         let job = WorkJob::new(WorkKind::Report, Arc::clone(&task) as Arc<Mutex<dyn Work>>);
         under_way.measuring = Some(Measuring {
-            pictures: labelled.pictures.len(),
+            labelled,
             task,
             stage,
             job: job.clone(),
@@ -169,7 +169,7 @@ impl Workspace {
         else {
             return;
         };
-        let (task, pictures) = (Arc::clone(&measuring.task), measuring.pictures);
+        let (task, labelled) = (Arc::clone(&measuring.task), Arc::clone(&measuring.labelled));
         let (folder, out, model) = (order.folder.clone(), out.clone(), Arc::clone(model));
         self.background(
             move || {
@@ -177,7 +177,7 @@ impl Workspace {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .take_part(&model)?;
-                let page = report_html(&report_page(&[part], pictures, &folder))?;
+                let page = report_html(&report_page(&[part], &labelled, &folder))?;
                 Ok((out, page.into_bytes()))
             },
             move |workspace, page| workspace.take_page(serial, page),

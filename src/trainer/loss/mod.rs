@@ -232,7 +232,6 @@ impl Terms {
             &mut self.l1,
             &mut self.mse,
             &mut self.gradient_l1,
-            &mut self.seam_l1,
             &mut self.entropy,
             &mut self.kl_nats,
             &mut self.codebook,
@@ -243,6 +242,7 @@ impl Terms {
             &mut self.discriminator,
             &mut self.lecam,
             &mut self.consistency,
+            &mut self.seam_l1,
         ]
     }
 
@@ -253,7 +253,6 @@ impl Terms {
             "l1",
             "mse",
             "gradient_l1",
-            "seam_l1",
             "entropy",
             "kl_nats",
             "codebook",
@@ -264,6 +263,7 @@ impl Terms {
             "discriminator",
             "lecam",
             "consistency",
+            "seam_l1",
         ];
         NAMES.into_iter().zip(self.all()).collect()
     }

@@ -108,9 +108,6 @@ impl MapSection {
         self.legend_ui(ui, &map);
         let pointed = self.planes_ui(ui, &map);
         self.pointed_ui(ui, workspace, selection, &collection, &map, pointed);
-        for note in map.notes() {
-            ui.colored_label(ui.visuals().warn_fg_color, note);
-        }
     }
 
     fn choices_ui(&mut self, ui: &mut Ui, workspace: &mut Workspace, map: Option<&TokenMap>) {
@@ -179,6 +176,9 @@ impl MapSection {
                 ui.add(most.suffix(" tokens"))
                     .on_hover_text("Of more tokens every so many-th takes part, and it is said which.")
                     .accessible_name("most tokens in t-SNE");
+                if let Some(note) = map.and_then(note) {
+                    ui.colored_label(ui.visuals().warn_fg_color, note);
+                }
             }
         });
     }
@@ -211,7 +211,7 @@ impl MapSection {
         let count = map.planes.len().max(1) as f32;
         let gap = ui.spacing().item_spacing.x;
         let across = (ui.available_width() - gap * (count - 1.0)) / count;
-        let down = ui.available_height() - POINTED - 4.0 * theme::ROW_HEIGHT;
+        let down = ui.available_height() - POINTED - 1.5 * theme::ROW_HEIGHT;
         let side = across.min(down.max(160.0)).min(MOST_SIDE).floor();
         let mut shown = Vec::new();
         ui.horizontal(|ui| {
@@ -354,6 +354,17 @@ impl MapSection {
             show_collected(workspace, picture);
             selection.click(point.token, false, false);
         }
+    }
+}
+
+/// What t-SNE leaves out.
+fn note(map: &TokenMap) -> Option<String> {
+    let plane = map.planes.last()?;
+    match (plane.tsne.len(), plane.tsne_step) {
+        (_, 0) => None,
+        (0, _) => Some("Too few different tokens for t-SNE.".to_owned()),
+        (_, 1) => None,
+        (count, step) => Some(format!("{count} of {}, every {step}th", map.points.len())),
     }
 }
 
