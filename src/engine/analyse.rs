@@ -119,7 +119,7 @@ pub struct SweptPicture {
 #[derive(Debug, Clone)]
 pub enum Analysed {
     /// Of [`Analysis::Influence`].
-    Influence(Box<InfluenceFound>),
+    Influence(InfluenceFound),
     /// Of [`Analysis::Pairs`].
     Pairs(Interactions),
     /// Of [`Analysis::Orders`].
@@ -148,7 +148,7 @@ impl Runner {
         match &job.analysis {
             Analysis::Influence(ablation) => {
                 let found = self.both(state, *ablation, control)?;
-                Ok(Analysed::Influence(Box::new(found)))
+                Ok(Analysed::Influence(found))
             }
             Analysis::Pairs(ablation) => {
                 let tokens: Vec<usize> = (0..state.z.count).collect();
