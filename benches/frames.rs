@@ -92,7 +92,7 @@ impl Window {
         let triangles = self.ctx.tessellate(output.shapes, output.pixels_per_point);
         let took = thread_time(self.start).saturating_sub(before);
         std::hint::black_box(triangles);
-        let deltas = output.textures_delta.set.iter().flat_map(|(_, deltas)| deltas);
+        let deltas = output.textures_delta.set.values().flatten();
         let sent = deltas.map(|delta| {
             let [width, height] = delta.image.size();
             width * height * delta.image.bytes_per_pixel()
