@@ -98,9 +98,10 @@ impl Weights<'_> {
     pub(super) fn dense(&mut self, name: &str) -> Result<Dense, GeneratorError> {
         let weight = self.source.tensor(&format!("{name}.weight"))?.flatten_from(1)?;
         let bias = self.plain(&format!("{name}.bias"))?;
+        let has_kernels = self.device.is_cpu() && Isa::best().has_own_tile();
         let format = match self.dtype {
-            DType::F32 if self.device.is_cpu() => Some(FloatFormat::F32),
-            DType::BF16 if self.device.is_cpu() => Some(FloatFormat::Bf16),
+            DType::F32 if has_kernels => Some(FloatFormat::F32),
+            DType::BF16 if has_kernels => Some(FloatFormat::Bf16),
             _ => None,
         };
         if let Some(format) = format {

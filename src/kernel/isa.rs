@@ -72,6 +72,15 @@ impl Isa {
         self.0
     }
 
+    /// Whether the kernels have a register tile of their own for these instructions; with others candle's products are
+    /// the faster ones.
+    pub(crate) fn has_own_tile(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.0 >= Level::Avx512;
+        #[cfg(not(target_arch = "x86_64"))]
+        return false;
+    }
+
     /// Whether products of bf16 are faster than those of f32.
     pub(crate) fn has_bf16(self) -> bool {
         #[cfg(target_arch = "x86_64")]

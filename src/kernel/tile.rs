@@ -4,7 +4,7 @@
 //! row is broadcast and multiplied with 32 words of weights, one for each output.
 #![allow(unsafe_code)] // vector loads through pointers, after one check of both slices for each call
 
-use super::isa::{Isa, Level};
+use super::isa::Isa;
 use super::{Format, PANEL};
 
 /// Most rows of a tile: 12 times 2 registers of sums leave 8 of 32 for weights and broadcasts.
@@ -40,21 +40,11 @@ pub(crate) struct TileJob<'a> {
 
 /// Rows that a tile should have at most.
 pub(crate) fn most_rows(isa: Isa) -> usize {
-    if isa.level() > Level::Portable && is_wide(isa) {
+    if isa.has_own_tile() {
         MOST_ROWS
     } else {
         PORTABLE_ROWS
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn is_wide(isa: Isa) -> bool {
-    isa.level() >= Level::Avx512
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn is_wide(_isa: Isa) -> bool {
-    false
 }
 
 /// Sums of the first `count` rows, up to [`most_rows`].
@@ -72,7 +62,7 @@ pub(crate) fn tile(isa: Isa, count: usize, job: &TileJob<'_>, sums: &mut Sums) {
         "a tile of {count} rows is given operands too short for it"
     );
     #[cfg(target_arch = "x86_64")]
-    if is_wide(isa) {
+    if isa.has_own_tile() {
         return wide::tile(isa, count, job, sums);
     }
     match count {
@@ -85,7 +75,8 @@ pub(crate) fn tile(isa: Isa, count: usize, job: &TileJob<'_>, sums: &mut Sums) {
 
 #[cfg(target_arch = "x86_64")]
 mod wide {
-    use super::{Format, Isa, Level, PANEL, Sums, TileJob, portable};
+    use super::super::isa::Level;
+    use super::{Format, Isa, PANEL, Sums, TileJob, portable};
     use std::arch::x86_64::{
         __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
         _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_set1_epi32,
@@ -216,9 +207,9 @@ mod wide {
 }
 
 mod portable {
-    use super::super::isa::vectorised;
+    use super::super::isa::{Level, vectorised};
     use super::super::math::bf16_pair;
-    use super::{Format, Isa, Level, PANEL, PORTABLE_ROWS, Sums, TileJob};
+    use super::{Format, Isa, PANEL, PORTABLE_ROWS, Sums, TileJob};
 
     /// More rows than a tile of these has, some at a time.
     #[cfg(target_arch = "x86_64")]

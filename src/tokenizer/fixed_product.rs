@@ -1,12 +1,26 @@
 //! Layers whose weights do not learn.
 
 use crate::kernel::{Activation, Isa, PackedWeight, product_of_rows};
-use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor};
 use std::sync::Arc;
 
-/// `x` [rows, in] through packed weights, with their bias, f32 on the CPU. candle's own product goes back to both
-/// sides; this one to `x` alone, so that the gradient of an input costs no more than the pass itself.
-pub(super) struct FixedProduct(pub(super) Arc<PackedWeight>);
+/// `x` [rows, in] through fixed weights, f32 on the CPU. candle's own product goes back to both sides; this one to `x`
+/// alone, so that the gradient of an input costs no more than the pass itself.
+pub(super) enum FixedProduct {
+    /// The whole layer, its bias included.
+    Panels(Arc<PackedWeight>),
+    /// A weight [in, out].
+    Transposed(Tensor),
+}
+
+impl FixedProduct {
+    fn inputs(&self) -> Result<usize> {
+        match self {
+            Self::Panels(packed) => Ok(packed.inputs()),
+            Self::Transposed(weight) => weight.dim(0),
+        }
+    }
+}
 
 impl CustomOp1 for FixedProduct {
     fn name(&self) -> &'static str {
@@ -22,19 +36,33 @@ impl CustomOp1 for FixedProduct {
             .and_then(|(start, end)| values.get(start..end))
             .ok_or_else(|| Error::msg("an input of a fixed product is contiguous"))?;
         let (rows, inputs) = layout.shape().dims2()?;
-        if inputs != self.0.inputs() {
+        let expected = self.inputs()?;
+        if inputs != expected {
             return Err(Error::msg(format!(
-                "a fixed product takes {} channels, not {inputs}",
-                self.0.inputs()
+                "a fixed product takes {expected} channels, not {inputs}"
             )));
         }
-        let product = product_of_rows(Isa::best(), values, &self.0, Activation::None);
-        Ok((CpuStorage::F32(product), (rows, self.0.outputs()).into()))
+        match self {
+            Self::Panels(packed) => {
+                let product = product_of_rows(Isa::best(), values, packed, Activation::None);
+                Ok((CpuStorage::F32(product), (rows, packed.outputs()).into()))
+            }
+            Self::Transposed(weight) => {
+                let product = Tensor::from_slice(values, (rows, inputs), &Device::Cpu)?.matmul(weight)?;
+                let shape = product.shape().clone();
+                Ok((CpuStorage::F32(product.flatten_all()?.to_vec1()?), shape))
+            }
+        }
     }
 
     fn bwd(&self, x: &Tensor, _product: &Tensor, pull: &Tensor) -> Result<Option<Tensor>> {
-        // Unpacked for each pass back: beside the packed weights the unpacked ones would double the model.
-        let weight = Tensor::from_vec(self.0.unpacked(), (self.0.inputs(), self.0.outputs()), x.device())?;
+        let weight = match self {
+            // Unpacked for each pass back: beside the packed weights the unpacked ones would double the model.
+            Self::Panels(packed) => {
+                Tensor::from_vec(packed.unpacked(), (packed.inputs(), packed.outputs()), x.device())?
+            }
+            Self::Transposed(weight) => weight.clone(),
+        };
         Ok(Some(pull.contiguous()?.matmul(&weight.t()?)?))
     }
 }
@@ -43,7 +71,7 @@ impl CustomOp1 for FixedProduct {
 mod tests {
     use super::*;
     use crate::kernel::{FloatFormat, Grouping};
-    use candle_core::{Device, Var};
+    use candle_core::Var;
 
     #[test]
     fn it_is_the_product_and_goes_back_as_the_product_does() {
@@ -71,14 +99,18 @@ mod tests {
                 .to_vec1::<f32>()
                 .unwrap()
         };
-        let plain = x
-            .matmul(&weight.t().unwrap())
-            .unwrap()
-            .broadcast_add(&bias)
-            .unwrap();
-        let fixed = x.apply_op1(FixedProduct(Arc::new(packed))).unwrap();
+        let transposed = weight.t().unwrap().contiguous().unwrap();
+        let plain = x.matmul(&transposed).unwrap();
+        let with_bias = plain.broadcast_add(&bias).unwrap();
+        let fixed = x.apply_op1(FixedProduct::Transposed(transposed)).unwrap();
+        let packed = x.apply_op1(FixedProduct::Panels(Arc::new(packed))).unwrap();
         let flat = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let pairs = [(flat(&fixed), flat(&plain)), (gradient(&fixed), gradient(&plain))];
+        let pairs = [
+            (flat(&fixed), flat(&plain)),
+            (gradient(&fixed), gradient(&plain)),
+            (flat(&packed), flat(&with_bias)),
+            (gradient(&packed), gradient(&with_bias)),
+        ];
         for (found, expected) in pairs
             .iter()
             .flat_map(|(found, expected)| found.iter().zip(expected))

@@ -181,9 +181,10 @@ impl Builder<'_> {
 
     /// How matrices are packed for the CPU; None where candle's products serve.
     fn panel_format(&self) -> Option<FloatFormat> {
+        let has_kernels = self.device.is_cpu() && Isa::best().has_own_tile();
         match self.dtype {
-            DType::F32 if self.device.is_cpu() => Some(FloatFormat::F32),
-            DType::BF16 if self.device.is_cpu() => Some(FloatFormat::Bf16),
+            DType::F32 if has_kernels => Some(FloatFormat::F32),
+            DType::BF16 if has_kernels => Some(FloatFormat::Bf16),
             _ => None,
         }
     }
@@ -285,8 +286,18 @@ impl Linear {
                 })
             }
             Weight::Panels(packed) => {
-                let y = x.contiguous()?.apply_op1(FixedProduct(Arc::clone(packed)))?;
+                let y = x
+                    .contiguous()?
+                    .apply_op1(FixedProduct::Panels(Arc::clone(packed)))?;
                 after.apply(y.reshape(dims)?)
+            }
+            Weight::Transposed(weight)
+                if math == Math::Differentiable && weight.dtype() == DType::F32 && x.device().is_cpu() =>
+            {
+                let y = x
+                    .contiguous()?
+                    .apply_op1(FixedProduct::Transposed(weight.clone()))?;
+                self.finish(&y, dims, math, after)
             }
             Weight::AsGiven(weight) => self.finish(&product(&x, &weight.t()?)?, dims, math, after),
             Weight::Transposed(weight) => self.finish(&product(&x, weight)?, dims, math, after),
