@@ -293,7 +293,7 @@ fn wrong_configurations_are_refused_by_their_key() {
         ("[generator]", "`tokenizer`"),
         ("tokenizer = \"x\"\nstepz = 3\n[generator]", "stepz"),
         ("tokenizer = \"x\"\n[generator]\nwidht = 3", "widht"),
-        ("tokenizer = \"x\"\n[generator]\nwidth = 30", "`generator.width`"),
+        ("tokenizer = \"x\"\n[generator]\nwidth = 33", "`generator.width`"),
         ("tokenizer = \"x\"\n[generator]\nheads = 0", "`generator.heads`"),
         ("tokenizer = \"x\"\n[generator]\npath = \"bent\"", "bent"),
         (
