@@ -239,6 +239,8 @@ fn a_click_on_a_sharpness_sets_the_selected_tokens() {
     window.get_by_label("No token is selected: a click sets all.");
     click(&mut window, "token 2");
     let before = edited_bytes(&window);
+    window.get_by_label("set one codeword").scroll_to_me();
+    settle(&mut window);
     let hard = window.get_by_label("set one codeword").rect().center();
     window.hover_at(hard);
     settle(&mut window);
