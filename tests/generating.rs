@@ -337,7 +337,10 @@ fn how_it_was_made_stays_with_the_picture() {
 type Window = Harness<'static, SoftscopeApp>;
 
 fn window(data: &Path, files: Vec<PathBuf>) -> Window {
-    let places = places(data);
+    window_on(places(data), files)
+}
+
+fn window_on(places: Places, files: Vec<PathBuf>) -> Window {
     let mut window = Harness::builder()
         .with_size(vec2(1280.0, 800.0))
         .with_max_steps(16)
@@ -372,12 +375,40 @@ fn press(window: &mut Window, modifiers: Modifiers, key: Key) {
 #[test]
 fn a_window_without_a_generator_offers_to_open_one() {
     let data = tempfile::tempdir().unwrap();
-    let mut window = window(data.path(), Vec::new());
+    let shipped = data.path().join("shipped");
+    let tokenizer = shipped.join("softscope-32");
+    std::fs::create_dir_all(&tokenizer).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        let file = Path::new(ROOT).join("models/softscope-32").join(name);
+        std::fs::copy(file, tokenizer.join(name)).unwrap();
+    }
+    let places = Places {
+        shipped_models: Some(shipped),
+        ..places(data.path())
+    };
+    let mut window = window_on(places, Vec::new());
     press(&mut window, Modifiers::COMMAND, Key::F3);
     window.get_by_label_contains("No generator is installed");
     window.get_by_label("Open generator folder…");
     assert!(window.query_by_label("Generate pictures").is_none());
     pictures::keep(&mut window, "generate-empty");
+}
+
+#[test]
+fn a_generator_that_fits_the_model_opens_by_itself() {
+    let data = tempfile::tempdir().unwrap();
+    generator::write(
+        &data.path().join("models/a-wider-one"),
+        &generator::config(TOKENS, 2 * DIM, &json!({})),
+    );
+    let mut window = window(data.path(), Vec::new());
+    assert!(window.state().workspace().generator().is_none());
+    press(&mut window, Modifiers::COMMAND, Key::F3);
+    assert_eq!(
+        window.state().workspace().generator().unwrap().name,
+        "softscope-sit"
+    );
+    window.get_by_label("0 faces");
 }
 
 #[test]
@@ -450,7 +481,11 @@ fn a_generator_opens_from_the_models_view_and_is_checked_there() {
         settle(window);
     };
     press_button(&mut window, "Models");
-    window.get_by_label("SiT");
+    assert_eq!(
+        window.query_all_by_label("SiT").count(),
+        2,
+        "it and the one that ships"
+    );
     press_button(&mut window, "Check small-sit");
     window.get_by_label("It can be loaded.");
     window.get_by_label_contains("32 × 64 tokens, 3 classes, 2 blocks of width 48");

@@ -124,9 +124,18 @@ impl Places {
 
     /// Every SiT and DiT among the models, by name.
     pub fn generators(&self) -> Vec<ModelFiles> {
+        self.of_kind(ModelKind::Generator)
+    }
+
+    /// Every tokenizer among the models, by name.
+    pub fn tokenizers(&self) -> Vec<ModelFiles> {
+        self.of_kind(ModelKind::Tokenizer)
+    }
+
+    fn of_kind(&self, kind: ModelKind) -> Vec<ModelFiles> {
         let models = self.models().into_iter();
         models
-            .filter(|model| model.kind == ModelKind::Generator)
+            .filter(|model| model.kind == kind)
             .map(|model| model.files)
             .collect()
     }

@@ -265,8 +265,7 @@ fn a_comparison_that_is_given_up_begins_anew() {
         places(data.path()),
         || (),
     );
-    let models: Vec<_> = workspace.places().models();
-    let files: Vec<_> = models.into_iter().map(|model| model.files).collect();
+    let files = workspace.places().tokenizers();
     workspace.open_model(workspace.places().default_model().unwrap());
     workspace.import(Import::Path(Path::new(ROOT).join("assets/samples/cat.jpg")));
     workspace.settle();

@@ -44,10 +44,7 @@ impl Chooser {
     /// Reads the model folders again.
     fn refresh(&self, places: &Places) {
         let places = places.clone();
-        self.jobs.run(move || {
-            let models = places.models().into_iter().map(|model| model.files);
-            Found::Listed(models.collect())
-        });
+        self.jobs.run(move || Found::Listed(places.tokenizers()));
     }
 
     /// Looks for a model at `path` and compares it too.
