@@ -237,6 +237,22 @@ fn bf16_decodes_close_to_f32() {
 }
 
 #[test]
+fn what_is_decoded_ahead_is_near_the_picture_or_the_picture() {
+    let Some(runner) = opened() else { return };
+    let z = encoded_state(&runner).z;
+    let picture = |decoded: Vec<Planar>| decoded[0].to_rgb8();
+    let exact = picture(runner.decode(&[&z], &NoControl).unwrap());
+    // The second one goes by what the first one found.
+    for _ in 0..2 {
+        let ahead = runner.decode_ahead(&[&z, &z], &NoControl).unwrap();
+        assert_eq!(ahead.len(), 2);
+        let metrics = softscope::analysis::compare(&picture(ahead), &exact).unwrap();
+        assert!(metrics.psnr_db >= 38.0, "{} dB", metrics.psnr_db);
+    }
+    assert_eq!(runner.decode_ahead(&[], &NoControl).unwrap().len(), 0);
+}
+
+#[test]
 fn the_measured_number_of_threads_is_one_the_machine_has() {
     let Some(files) = model_files() else { return };
     let runner = Runner::open(&files, &RunOptions::default(), &NoControl).unwrap();

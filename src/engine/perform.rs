@@ -37,7 +37,7 @@ impl Backend for Runner {
         only(Self::decode(self, &[tokens], control)?)
     }
     fn decode_ahead(&self, tokens: &[&Tokens], control: &dyn Control) -> Result<Vec<Planar>, EngineError> {
-        Self::decode(self, tokens, control)
+        Self::decode_ahead(self, tokens, control)
     }
     fn analyse(&self, job: &AnalyseJob, control: &dyn Control) -> Result<Analysed, EngineError> {
         Self::analyse(self, job, control)
