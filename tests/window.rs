@@ -598,7 +598,7 @@ fn it_looks_right_at_twice_the_density() {
     window.remove_cursor();
     settle(&mut window);
     window.mask(egui::Rect::from_min_max(pos2(0.0, 772.0), pos2(1280.0, 800.0)));
-    // Device facts and the folder are another matter on every machine.
+    // Device facts and folders are another matter on every machine.
     for label in ["Runs on", "Threads", "Loaded in"] {
         let rect = window.get_by_label(label).rect();
         window.mask(egui::Rect::from_min_max(
@@ -609,7 +609,7 @@ fn it_looks_right_at_twice_the_density() {
     let folder = window.get_by_label("Folder").rect();
     window.mask(egui::Rect::from_min_max(
         pos2(folder.left(), folder.bottom()),
-        pos2(920.0, folder.bottom() + 40.0),
+        pos2(920.0, folder.bottom() + 72.0),
     ));
     window.snapshot_options(
         "models_2x",
