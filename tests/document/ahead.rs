@@ -56,9 +56,9 @@ fn a_blend_is_shown_at_once_and_the_exact_picture_replaces_it() {
         Some(&scaled(0.375))
     );
     let psnr_db = analysis::compare(&bench.edited(), &high).unwrap().psnr_db;
-    // In 8 bits, where the processor has products of them.
+    // In 8 bits only where these come near enough.
     assert!(
-        psnr_db > 25.0,
+        psnr_db >= 38.0,
         "what was decoded ahead is near that picture: {psnr_db} dB"
     );
 }
