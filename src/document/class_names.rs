@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 /// Classes of ILSVRC 2012, in the order of their synset identifiers.
 const IMAGENET_CLASSES: usize = 1000;
+/// Names that a message lists at most.
+const MOST_LISTED: usize = 40;
 
 static IMAGENET_NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     include_str!("../../assets/imagenet_classes.txt")
@@ -46,13 +48,22 @@ pub fn class_of(text: &str, generator: &GeneratorArgs) -> Result<u32, DocumentEr
     match named.collect::<Vec<_>>().as_slice() {
         [class] => Ok(*class),
         [] => refuse(format!(
-            "the generator has no class named \"{text}\"; give its number, 0 to {}",
-            count.saturating_sub(1)
+            "the generator has no class named \"{text}\"; give its number, 0 to {}{}",
+            count.saturating_sub(1),
+            few_names(generator)
         )),
         several => refuse(format!(
             "several classes are named \"{text}\": {several:?}; give the number"
         )),
     }
+}
+
+/// The names to choose from, where they fit into a message.
+fn few_names(generator: &GeneratorArgs) -> String {
+    let names = generator.class_names.as_ref();
+    names
+        .filter(|names| names.len() <= MOST_LISTED)
+        .map_or_else(String::new, |names| format!(", or one of: {}", names.join(", ")))
 }
 
 #[cfg(test)]
@@ -98,6 +109,8 @@ mod tests {
         let own = generator(2, Some(&["ink", "chalk"]));
         assert_eq!(class_name(1, &own), Some("chalk"));
         assert_eq!(class_of("INK", &own).unwrap(), 0);
+        let wrong = class_of("paint", &own).unwrap_err().to_string();
+        assert!(wrong.contains("0 to 1, or one of: ink, chalk"), "{wrong}");
         let twice = generator(2, Some(&["ink", "ink"]));
         assert!(
             class_of("ink", &twice)

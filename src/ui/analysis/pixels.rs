@@ -6,7 +6,7 @@ use crate::document::Workspace;
 use crate::ui::glossary::{self, Term};
 use crate::ui::selection::Selection;
 use crate::ui::{fact, theme};
-use egui::{Align2, Rect, Role, Sense, TextStyle, Ui, WidgetInfo, pos2, vec2};
+use egui::{Align, Align2, Layout, Rect, Role, Sense, TextStyle, Ui, WidgetInfo, pos2, vec2};
 
 /// Height of a row, in points.
 const ROW: f32 = 4.5 * theme::GRID;
@@ -79,7 +79,9 @@ impl List<'_> {
     fn ui(&self, ui: &mut Ui, selection: &mut Selection, hovered: &mut Option<usize>) {
         ui.horizontal(|ui| glossary::named_term_label(ui, &format!("by {}", self.measure), self.term));
         if self.tokens.is_empty() {
-            ui.label(theme::muted(self.empty));
+            // A column would stretch its words to both edges.
+            let layout = Layout::top_down(Align::Min);
+            ui.with_layout(layout, |ui| ui.label(theme::muted(self.empty)));
             return;
         }
         let largest = self.tokens.first().map_or(0.0, |(_, value)| *value);
