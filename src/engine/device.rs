@@ -1,5 +1,7 @@
 use super::EngineError;
 use candle_core::{DType, Device};
+#[cfg(feature = "cuda")]
+use std::sync::{Mutex, PoisonError};
 
 /// Which device a model should run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,9 +63,18 @@ pub(super) fn name(device: &Device) -> String {
     }
 }
 
+/// One device for the whole process: its kernels are loaded once, and what one model frees another may use. It has a
+/// stream of its own, in which the work of all threads stands in order; candle's usual one has a stream for each thread,
+/// and what a thread uploads another could then read before it is there.
 #[cfg(feature = "cuda")]
 fn open_cuda() -> Result<Device, EngineError> {
-    start("CUDA", || Device::new_cuda(0))
+    static STARTED: Mutex<Option<Device>> = Mutex::new(None);
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(device) = &*started {
+        return Ok(device.clone());
+    }
+    let device = start("CUDA", || Device::new_cuda_with_stream(0))?;
+    Ok(started.insert(device).clone())
 }
 
 #[cfg(not(feature = "cuda"))]
