@@ -16,9 +16,7 @@ struct Modulation {
 impl Modulation {
     /// [B, 1, D]
     fn part(&self, part: usize) -> Result<Tensor> {
-        self.values
-            .narrow(1, part * self.width, self.width)?
-            .unsqueeze(1)
+        self.values.narrow(1, part * self.width, self.width)?.unsqueeze(1)
     }
 
     /// The norm of `x` [B, T, D], scaled and shifted.
@@ -137,11 +135,7 @@ mod tests {
             let by_hand = generator.forward(&x, &t, &labels).unwrap();
             let condition = generator.condition(&t, &labels).unwrap();
             let sequence = generator.sequence(&x).unwrap();
-            let composed = generator
-                .pass()
-                .unwrap()
-                .composed(&sequence, &condition)
-                .unwrap();
+            let composed = generator.pass().unwrap().composed(&sequence, &condition).unwrap();
             close(&by_hand, &composed, "prediction");
             let loss = |prediction: &Tensor| prediction.sqr().unwrap().mean_all().unwrap();
             let expected = generator.backward(&loss(&by_hand)).unwrap();

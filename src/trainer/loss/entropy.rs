@@ -37,7 +37,9 @@ fn composed(similarities: &Tensor, log_floor: f32) -> Result<Tensor> {
     let row_entropy = (&weights * &logs)?.sum(D::Minus1)?.mean_all()?.neg()?;
     let rows = weights.elem_count() / weights.dim(D::Minus1)?.max(1);
     let mean = weights.reshape((rows, ()))?.mean(0)?;
-    let mean_entropy = (&mean * (&mean + f64::from(log_floor))?.log()?)?.sum_all()?.neg()?;
+    let mean_entropy = (&mean * (&mean + f64::from(log_floor))?.log()?)?
+        .sum_all()?
+        .neg()?;
     row_entropy - mean_entropy
 }
 
