@@ -1,6 +1,8 @@
 use super::EngineError;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "cuda")]
+use std::sync::{Mutex, PoisonError};
 
 /// Which device a model should run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,17 +65,24 @@ pub(super) fn name(device: &Device) -> String {
     }
 }
 
-/// One stream for whoever asks: candle's usual device has one for each thread, and a tensor that one thread is still
-/// computing would be read by another.
+/// One device for the whole process: its kernels are loaded once, and what one model frees another may use. It has a
+/// stream of its own, in which the work of all threads stands in order; candle's usual one has a stream for each thread,
+/// and what a thread uploads another could then read before it is there.
 #[cfg(feature = "cuda")]
 fn open_cuda() -> Result<Device, EngineError> {
-    start("CUDA", || {
+    static STARTED: Mutex<Option<Device>> = Mutex::new(None);
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(device) = &*started {
+        return Ok(device.clone());
+    }
+    let device = start("CUDA", || {
         let device = Device::new_cuda_with_stream(0)?;
         if let Device::Cuda(cuda) = &device {
             keep_memory(cuda)?;
         }
         Ok(device)
-    })
+    })?;
+    Ok(started.insert(device).clone())
 }
 
 /// Memory that tensors leave stays with the program for the next ones. Without this the driver takes all of it back

@@ -291,13 +291,10 @@ impl Linear {
                     .apply_op1(FixedProduct::Panels(Arc::clone(packed)))?;
                 after.apply(y.reshape(dims)?)
             }
-            Weight::Transposed(weight)
-                if math == Math::Differentiable && weight.dtype() == DType::F32 && x.device().is_cpu() =>
-            {
-                let y = x
-                    .contiguous()?
-                    .apply_op1(FixedProduct::Transposed(weight.clone()))?;
-                self.finish(&y, dims, math, after)
+            Weight::Transposed(weight) if math == Math::Differentiable && has_fixed_product(weight) => {
+                let x = x.to_dtype(weight.dtype())?.contiguous()?;
+                let y = x.apply_op1(FixedProduct::Transposed(weight.clone()))?;
+                self.finish(&y.to_dtype(DType::F32)?, dims, math, after)
             }
             Weight::AsGiven(weight) => self.finish(&product(&x, &weight.t()?)?, dims, math, after),
             Weight::Transposed(weight) => self.finish(&product(&x, weight)?, dims, math, after),
@@ -349,6 +346,11 @@ impl After<'_> {
             Self::Add(residual) => (y + *residual)?,
         })
     }
+}
+
+/// Whether [`FixedProduct`] serves for a weight [in, out]: the CPU has no product of half floats.
+fn has_fixed_product(weight: &Tensor) -> bool {
+    !weight.device().is_cpu() || weight.dtype() == DType::F32
 }
 
 /// candle's product of `x` [rows, in] with a weight [in, out].
