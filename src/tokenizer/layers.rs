@@ -2,6 +2,7 @@
 
 use super::fixed_product::FixedProduct;
 use super::fused;
+use super::over_rows;
 use super::source::Source;
 use super::{Math, TokenizerError};
 use crate::kernel::{self, Activation, FloatFormat, Grouping, Isa, PackedWeight, product_of_rows};
@@ -323,7 +324,11 @@ impl Linear {
             }
             return Ok(y.reshape(dims)?);
         }
-        after.apply(y.broadcast_add(&self.bias)?.reshape(dims)?)
+        let y = match math {
+            Math::Fused => y.broadcast_add(&self.bias)?,
+            Math::Differentiable => over_rows::shifted(y, &self.bias)?,
+        };
+        after.apply(y.reshape(dims)?)
     }
 }
 
@@ -395,8 +400,20 @@ impl LayerNorm {
         }
         Ok(match math {
             Math::Fused => ops::layer_norm(&x.contiguous()?, &self.weight, &self.bias, NORM_EPSILON)?,
-            Math::Differentiable => ops::layer_norm_slow(x, &self.weight, &self.bias, NORM_EPSILON)?,
+            Math::Differentiable => self.differentiable(x)?,
         })
+    }
+}
+
+impl LayerNorm {
+    fn differentiable(&self, x: &Tensor) -> Result<Tensor, TokenizerError> {
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+        let unit = centred.broadcast_div(&(variance + f64::from(NORM_EPSILON))?.sqrt()?)?;
+        Ok(over_rows::shifted(
+            &over_rows::scaled(&unit, &self.weight)?,
+            &self.bias,
+        )?)
     }
 }
 
