@@ -138,7 +138,7 @@ impl Attention<'_> {
         let values = scratch.values.take(head_panels * token_panels * words * PANEL);
         let scores = scratch.scores.take_f32(token_panels * most * PANEL);
         let weights = scratch.weights.take(token_panels * most * words);
-        let mut sums = Sums([[0.0; PANEL]; MOST_ROWS]);
+        let mut sums = Sums::new();
         let tiles = self.asking().div_ceil(most);
         let mut row = self.from;
         for index in 0..tiles {
@@ -153,7 +153,6 @@ impl Attention<'_> {
                     step: self.length * words,
                     weights: keys,
                     inner_panels: head_panels,
-                    start: None,
                     upcoming: &[],
                 };
                 tile(isa, count, &job, &mut sums);
@@ -161,7 +160,7 @@ impl Attention<'_> {
                     .as_chunks_mut::<PANEL>()
                     .0
                     .iter_mut()
-                    .zip(&sums.0)
+                    .zip(sums.floats())
                     .take(count)
                 {
                     *scores = *sums;
@@ -178,11 +177,10 @@ impl Attention<'_> {
                     step: most * words,
                     weights: values,
                     inner_panels: token_panels,
-                    start: None,
                     upcoming: &[],
                 };
                 tile(isa, count, &job, &mut sums);
-                for (at, (sums, factor)) in sums.0.iter_mut().zip(&factors).take(count).enumerate() {
+                for (at, (sums, factor)) in sums.floats().iter_mut().zip(&factors).take(count).enumerate() {
                     for sum in sums.iter_mut() {
                         *sum *= factor;
                     }
