@@ -4,7 +4,7 @@ use super::error::CliError;
 use super::options::GlobalArgs;
 use super::progress::Progress;
 use crate::document::Places;
-use crate::engine::{GeneratorRunner, ModelInfo, RunOptions, Runner};
+use crate::engine::{DeviceChoice, GeneratorRunner, ModelInfo, RunOptions, Runner};
 use crate::latent::Tokens;
 use crate::picture::Planar;
 use crate::tokenizer::ModelFiles;
@@ -37,6 +37,14 @@ impl Context {
 
     pub(crate) fn run_options(&self) -> RunOptions {
         self.global.run_options()
+    }
+
+    /// The device that the command line names, or else the one that is given.
+    pub(crate) fn device_or(&self, given: DeviceChoice) -> DeviceChoice {
+        match self.run_options().device {
+            DeviceChoice::Auto => given,
+            named => named,
+        }
     }
 
     /// Bytes; `None` where no limit was given.

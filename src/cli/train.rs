@@ -40,6 +40,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     if let Some(threads) = context.run_options().threads {
         config.threads = threads;
     }
+    config.device = context.device_or(config.device);
     let run = Run {
         config,
         data: args.data.clone(),

@@ -1,8 +1,10 @@
 use super::EngineError;
 use candle_core::{DType, Device};
+use serde::{Deserialize, Serialize};
 
 /// Which device a model should run on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DeviceChoice {
     /// CUDA or Metal where built in and present, else the CPU.
     #[default]
@@ -43,7 +45,7 @@ pub(super) fn dtype_name(dtype: DType) -> &'static str {
 }
 
 /// Starts the device of a choice. An explicit choice that cannot be had is an error; `Auto` falls back to the CPU.
-pub(super) fn open(choice: DeviceChoice) -> Result<Device, EngineError> {
+pub(crate) fn open(choice: DeviceChoice) -> Result<Device, EngineError> {
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
         DeviceChoice::Cuda => open_cuda(),

@@ -35,6 +35,7 @@ pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, BrushFound, Infl
 pub use aside::{Aside, AsideControl, AsideNews, Wake};
 pub use compare::{ReconstructJob, Reconstructed};
 pub use control::{Control, NoControl, Part};
+pub(crate) use device::open as open_device;
 pub use device::{DeviceChoice, Precision};
 pub use error::EngineError;
 pub use generate::{GenerateFrom, GenerateJob, GeneratedPicture, GenerationStep, PictureSeed};

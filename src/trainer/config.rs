@@ -1,6 +1,7 @@
 //! The configuration of a training run: a TOML file, every key with a default, unknown keys refused by name.
 
 use super::{LossConfig, TrainError, start};
+use crate::engine::DeviceChoice;
 use crate::tokenizer::{ModelArgs, ModelClass, VitSize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +21,9 @@ pub struct TrainConfig {
     pub steps: u64,
     /// CPU threads that compute; 0 takes as many as the machine has. Figures do not depend on it.
     pub threads: usize,
+    /// Where passes are computed, there and back; weights, the optimiser and pictures stay with the CPU. Figures differ
+    /// between devices in their last digits, and a GPU takes a batch whole, without `optimiser.parts`.
+    pub device: DeviceChoice,
     /// Which weights change.
     pub learns: Learns,
     /// What is trained.
@@ -273,6 +277,7 @@ impl Default for TrainConfig {
             seed: 1,
             steps: 20_000,
             threads: 0,
+            device: DeviceChoice::Auto,
             learns: Learns::default(),
             model: ModelConfig::default(),
             start: StartConfig::default(),

@@ -1,4 +1,5 @@
 use crate::document::DocumentError;
+use crate::engine::EngineError;
 use crate::generator::GeneratorError;
 use crate::picture::PictureError;
 use crate::tokenizer::TokenizerError;
@@ -90,6 +91,9 @@ pub enum TrainError {
     /// A file that cannot be written or read.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The device that is to compute cannot be had.
+    #[error(transparent)]
+    Device(#[from] EngineError),
     /// A tensor operation failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),

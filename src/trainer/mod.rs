@@ -46,6 +46,7 @@ pub use presets::{PRESETS, Preset};
 pub use record::{RunRecord, Sheet};
 pub use run::{Outcome, Progress, Run};
 
+use crate::engine::open_device;
 use crate::picture::Planar;
 use crate::tokenizer::{Math, ModelClass, Tokenizer};
 use adversary::{Adversary, Pair, SavedAdversary};
@@ -77,7 +78,7 @@ pub struct StepReport {
 #[derive(Debug)]
 pub struct Trainer {
     config: TrainConfig,
-    /// One for each part of a batch, all of the same variables.
+    /// One for each part of a batch, all of the same variables. A GPU takes a batch in one part.
     tokenizers: Vec<Tokenizer>,
     /// None where its weight stays 0.
     perceptual: Option<Perceptual>,
@@ -88,6 +89,8 @@ pub struct Trainer {
     optimiser: Optimiser,
     loader: Loader,
     workers: Workers,
+    /// Where passes are computed.
+    device: Device,
     step: u64,
 }
 
@@ -151,14 +154,17 @@ impl Trainer {
         step: u64,
     ) -> Result<Self, TrainError> {
         let alignment = aligned(config, &mut parameters)?;
+        let device = open_device(config.device)?;
         for parameter in &mut parameters {
             parameter.is_fixed = !config.learns.includes(&parameter.key);
+            parameter.place(&device)?;
         }
         let tensors: HashMap<String, Tensor> = parameters
             .iter()
             .map(|parameter| (parameter.key.clone(), parameter.in_graph()))
             .collect();
-        let tokenizers = (0..config.optimiser.parts)
+        let parts = if device.is_cpu() { config.optimiser.parts } else { 1 };
+        let tokenizers = (0..parts)
             .map(|_| Tokenizer::for_training(config.args_at(step), tensors.clone()))
             .collect::<Result<_, _>>()?;
         let optimiser = config.optimiser.clone();
@@ -186,6 +192,7 @@ impl Trainer {
             optimiser: Optimiser::new(optimiser, parameters),
             loader,
             workers: Workers::start(config.threads)?,
+            device,
             config: config.clone(),
             step,
         })
@@ -248,7 +255,7 @@ impl Trainer {
     fn learn(&mut self, batch: usize) -> Result<(Terms, f64, Vec<Pair>), TrainError> {
         let weights = self.config.loss.at(self.step);
         let optimiser = &self.config.optimiser;
-        let share = 1.0 / optimiser.parts as f64;
+        let share = 1.0 / self.tokenizers.len() as f64;
         let factor = share / optimiser.accumulate as f64;
         let values = self.loader.next_batch()?.values;
         let parts = self.parts(&values, batch)?;
@@ -285,12 +292,14 @@ impl Trainer {
             Some(_) => parts
                 .iter()
                 .zip(&done)
-                .map(|(part, (_, _, found))| Pair {
-                    real: part.x.clone(),
-                    fake: found.clone(),
-                    first_picture: part.first_picture,
+                .map(|(part, (_, _, found))| {
+                    Ok(Pair {
+                        real: part.x.to_device(&Device::Cpu)?,
+                        fake: found.to_device(&Device::Cpu)?,
+                        first_picture: part.first_picture,
+                    })
                 })
-                .collect(),
+                .collect::<Result<_, TrainError>>()?,
             None => Vec::new(),
         };
         let mut terms = Terms::default();
@@ -306,7 +315,7 @@ impl Trainer {
     /// Batch number `batch` of this step, cut.
     fn parts(&self, values: &[f32], batch: usize) -> Result<Vec<Part<'_>>, TrainError> {
         let (model, optimiser) = (&self.config.model, &self.config.optimiser);
-        let of_part = optimiser.batch / optimiser.parts;
+        let of_part = optimiser.batch / self.tokenizers.len().max(1);
         let per_picture = 3 * model.image_size * model.image_size;
         let batches_before = self.step * optimiser.accumulate as u64 + batch as u64;
         let tokens = (of_part, model.tokens, model.channels);
@@ -323,7 +332,7 @@ impl Trainer {
                 Ok(Part {
                     first_picture,
                     tokenizer,
-                    x: Tensor::from_slice(values, shape, &Device::Cpu)?,
+                    x: Tensor::from_slice(values, shape, &self.device)?,
                     noise,
                 })
             })

@@ -3,7 +3,7 @@
 use super::values::{values_mut, with_values};
 use super::{OptimiserConfig, OptimiserKind, TrainError};
 use candle_core::backprop::GradStore;
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, Var};
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
 use std::sync::Mutex;
 
@@ -20,6 +20,8 @@ pub(super) struct Parameter {
     pub(super) average: Vec<f32>,
     /// Neither gradients nor decay move it.
     pub(super) is_fixed: bool,
+    /// What passes read where they are not computed on the CPU: a copy that follows `var`.
+    twin: Option<Var>,
     /// Sum of the parts' gradients of the step under way.
     gradient: Vec<f32>,
 }
@@ -36,16 +38,39 @@ impl Parameter {
             gradient: vec![0.0; average.len()],
             average,
             is_fixed: false,
+            twin: None,
         })
+    }
+
+    /// Makes `device` the one that passes are computed on.
+    pub(super) fn place(&mut self, device: &Device) -> Result<()> {
+        self.twin = match device {
+            Device::Cpu => None,
+            _ => Some(Var::from_tensor(&self.var.to_device(device)?)?),
+        };
+        Ok(())
     }
 
     /// What a loss is computed with: gradients reach it where it learns.
     pub(super) fn in_graph(&self) -> Tensor {
-        let tensor = self.var.as_tensor();
+        let tensor = self.learning();
         if self.is_fixed {
             tensor.detach()
         } else {
             tensor.clone()
+        }
+    }
+
+    /// The tensor that gradients are of.
+    fn learning(&self) -> &Tensor {
+        self.twin.as_ref().unwrap_or(&self.var).as_tensor()
+    }
+
+    /// Brings a change of the weights to where passes read them.
+    fn publish(&self) -> Result<()> {
+        match &self.twin {
+            Some(twin) => twin.set(&self.var.to_device(twin.device())?),
+            None => Ok(()),
         }
     }
 
@@ -58,10 +83,10 @@ impl Parameter {
     fn add(&mut self, stores: &[&GradStore], factor: f32) -> Result<f64> {
         for store in stores {
             // The loss may not reach every parameter.
-            let Some(gradient) = store.get(self.var.as_tensor()) else {
+            let Some(gradient) = store.get(self.learning()) else {
                 continue;
             };
-            with_values(&gradient.contiguous()?, |values| {
+            with_values(&gradient.contiguous()?.to_device(&Device::Cpu)?, |values| {
                 for (sum, value) in self.gradient.iter_mut().zip(values) {
                     *sum += factor * value;
                 }
@@ -212,7 +237,8 @@ impl Optimiser {
                     average: &mut parameter.average,
                 }),
             };
-            parameter.var.as_tensor().inplace_op1(&update)
+            parameter.var.as_tensor().inplace_op1(&update)?;
+            parameter.publish()
         })?;
         Ok(())
     }

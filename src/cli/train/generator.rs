@@ -14,6 +14,7 @@ pub(super) fn run(context: &Context, args: &Args, mut config: GeneratorTrainConf
     if let Some(threads) = context.run_options().threads {
         config.threads = threads;
     }
+    config.device = context.device_or(config.device);
     let run = GeneratorRun {
         tokenizer: context.places().resolve_model(&config.tokenizer)?,
         config,

@@ -1,5 +1,6 @@
 //! A generator whose weights are variables: what it is trained with.
 
+mod composed;
 mod modulation;
 mod pass;
 
@@ -25,7 +26,7 @@ pub fn generator_shapes(
     Ok(schema::expected(args, class))
 }
 
-/// A generator to be trained on the CPU, f32. Blocks and final layer are one operation with a way back of its own;
+/// A generator to be trained, f32. On the CPU blocks and final layer are one operation with a way back of its own;
 /// gradients come from [`Self::backward`] alone. One loss at a time: parts that run side by side need a generator each,
 /// built of the same variables.
 #[derive(Debug)]
@@ -125,21 +126,28 @@ impl TrainableGenerator {
     }
 
     /// The prediction at latents `x` [B, L, C] f32, times `t` `[B]` f32 and labels `[B]` u32, as
-    /// [`super::Generator::forward`] makes it, on the CPU.
+    /// [`super::Generator::forward`] makes it, where the variables are.
     ///
     /// # Errors
     /// Tensors of other shapes.
     pub fn forward(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> Result<Tensor, GeneratorError> {
-        let pass = GeneratorPass {
+        let (pass, condition) = (self.pass()?, self.condition(t, labels)?);
+        let sequence = self.sequence(x)?;
+        if sequence.device().is_cpu() {
+            return Ok(sequence.apply_op2(&condition, pass)?);
+        }
+        Ok(pass.composed(&sequence, &condition)?)
+    }
+
+    fn pass(&self) -> Result<GeneratorPass, GeneratorError> {
+        Ok(GeneratorPass {
             blocks: self.blocks.clone(),
             final_modulation: self.pair("final_layer.adaLN_modulation.1")?,
             final_linear: self.pair("final_layer.linear")?,
             heads: self.args.num_heads,
             gradients: self.gradients.clone(),
             saved: OnceLock::new(),
-        };
-        let condition = self.condition(t, labels)?;
-        Ok(self.sequence(x)?.apply_op2(&condition, pass)?)
+        })
     }
 
     /// Gradients of a scalar `loss` of this generator's passes, for every variable it was built of and that the loss

@@ -10,7 +10,7 @@ use candle_core::{CpuStorage, CustomOp2, Error, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
 /// The final layer has no gate.
-const FINAL: Place = Place {
+pub(super) const FINAL: Place = Place {
     shift: 0,
     scale: 1,
     gate: 0,

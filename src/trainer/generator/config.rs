@@ -1,5 +1,6 @@
 //! The configuration of a generator's training: a TOML file with a table `generator`.
 
+use crate::engine::DeviceChoice;
 use crate::generator::{GeneratorArgs, Path as FlowPath, TimeDraw};
 use crate::trainer::{DataConfig, OptimiserConfig, OutputConfig, TrainConfig, TrainError};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ pub struct GeneratorTrainConfig {
     pub steps: u64,
     /// CPU threads that compute; 0 takes as many as the machine has. Figures do not depend on it.
     pub threads: usize,
+    /// Where passes are computed, there and back; see [`TrainConfig::device`].
+    pub device: DeviceChoice,
     /// Folder or name of the tokenizer whose tokens are learned.
     pub tokenizer: String,
     /// Table of classes ([`super::LabelTable`]), relative to the configuration; without it folders name them.
@@ -108,6 +111,7 @@ impl Default for GeneratorTrainConfig {
             seed: 1,
             steps: 20_000,
             threads: 0,
+            device: DeviceChoice::Auto,
             tokenizer: String::new(),
             labels: None,
             generator: GeneratorConfig {
@@ -260,6 +264,7 @@ impl GeneratorTrainConfig {
             seed: self.seed,
             steps: self.steps,
             threads: self.threads,
+            device: self.device,
             data: self.data(),
             optimiser: self.optimiser.clone(),
             output: self.output.clone(),

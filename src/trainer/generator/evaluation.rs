@@ -7,6 +7,7 @@ use crate::picture::Rgb8;
 use crate::trainer::TrainError;
 use crate::trainer::data::Dice;
 use crate::trainer::evaluation::grid;
+use candle_core::Device;
 
 /// Of the noise that held-out pictures are measured with.
 const HELD_OUT_SEED: u64 = 0x5EED;
@@ -26,7 +27,7 @@ impl Task {
             first += batch.labels.len();
         }
         let sums = self.workers.map(&parts, |part| {
-            let (point, t, labels) = self.inputs(part)?;
+            let (point, t, labels) = self.inputs(part, &Device::Cpu)?;
             let prediction = generator.forward(&point.state, &t, &labels)?;
             let losses = flow_losses(&prediction, &point.velocity)?;
             Ok(f64::from(losses.sum_all()?.to_scalar::<f32>()?))

@@ -41,24 +41,41 @@ struct Task {
     classes: Vec<String>,
     scale: Scale,
     workers: Workers,
+    /// Where passes are computed.
+    device: Device,
 }
 
 /// A SiT under training.
 #[derive(Debug)]
 struct GeneratorTrainer {
     task: Task,
-    /// One for each part of a batch, all of the same variables.
+    /// One for each part of a batch, all of the same variables. A GPU takes a batch in one part.
     generators: Vec<TrainableGenerator>,
     optimiser: Optimiser,
     step: u64,
 }
 
 /// The drawn samples of one part of a batch.
+#[derive(Default)]
 struct Part {
     latents: Vec<f32>,
     noise: Vec<f32>,
     times: Vec<f64>,
     labels: Vec<u32>,
+}
+
+impl Part {
+    /// Parts one after the other.
+    fn joined(parts: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.latents.extend(part.latents);
+            all.noise.extend(part.noise);
+            all.times.extend(part.times);
+            all.labels.extend(part.labels);
+        }
+        all
+    }
 }
 
 impl Task {
@@ -92,21 +109,21 @@ impl Task {
 
     /// Loss of a part, and its gradients.
     fn pass(&self, generator: &TrainableGenerator, part: &Part) -> Result<(f64, GradStore), TrainError> {
-        let (point, t, labels) = self.inputs(part)?;
+        let (point, t, labels) = self.inputs(part, &self.device)?;
         let prediction = generator.forward(&point.state, &t, &labels)?;
         let loss = flow_losses(&prediction, &point.velocity)?.mean(0)?;
         Ok((f64::from(loss.to_scalar::<f32>()?), generator.backward(&loss)?))
     }
 
-    fn inputs(&self, part: &Part) -> Result<(FlowPoint, Tensor, Tensor), TrainError> {
+    fn inputs(&self, part: &Part, device: &Device) -> Result<(FlowPoint, Tensor, Tensor), TrainError> {
         let count = part.labels.len();
         let shape = self.args.latent_shape(count);
-        let tensor = |values: &[f32]| Tensor::from_slice(values, shape.as_slice(), &Device::Cpu);
+        let tensor = |values: &[f32]| Tensor::from_slice(values, shape.as_slice(), device);
         let (latents, noise) = (tensor(&part.latents)?, tensor(&part.noise)?);
         let point = FlowPoint::new(self.config.generator.path, &latents, &noise, &part.times)?;
         let times: Vec<f32> = part.times.iter().map(|t| *t as f32).collect();
-        let t = Tensor::from_vec(times, count, &Device::Cpu)?;
-        Ok((point, t, Tensor::from_slice(&part.labels, count, &Device::Cpu)?))
+        let t = Tensor::from_vec(times, count, device)?;
+        Ok((point, t, Tensor::from_slice(&part.labels, count, device)?))
     }
 }
 
@@ -125,12 +142,20 @@ impl GeneratorTrainer {
         Self::build(task, saved.parameters, saved.step)
     }
 
-    fn build(task: Task, parameters: Vec<Parameter>, step: u64) -> Result<Self, TrainError> {
+    fn build(task: Task, mut parameters: Vec<Parameter>, step: u64) -> Result<Self, TrainError> {
+        for parameter in &mut parameters {
+            parameter.place(&task.device)?;
+        }
         let tensors: HashMap<String, Tensor> = parameters
             .iter()
-            .map(|parameter| (parameter.key.clone(), parameter.var.as_tensor().clone()))
+            .map(|parameter| (parameter.key.clone(), parameter.in_graph()))
             .collect();
-        let generators = (0..task.config.optimiser.parts)
+        let parts = if task.device.is_cpu() {
+            task.config.optimiser.parts
+        } else {
+            1
+        };
+        let generators = (0..parts)
             .map(|_| TrainableGenerator::new(task.args.clone(), GeneratorClass::Sit, tensors.clone()))
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -150,12 +175,19 @@ impl GeneratorTrainer {
         let passes = (config.parts * config.accumulate) as u64;
         let (mut loss, mut norm) = (0.0, 0.0);
         for batch in 0..config.accumulate as u64 {
-            let numbered = (0..).map(|part| step * passes + batch * config.parts as u64 + part);
-            let parts: Vec<(&TrainableGenerator, u64)> = self.generators.iter().zip(numbered).collect();
-            let done = task.workers.map(&parts, |(generator, number)| {
-                task.pass(generator, &task.part(bank, number * of_part as u64, of_part))
+            let first = step * passes + batch * config.parts as u64;
+            let numbers: Vec<u64> = (first..first + config.parts as u64).collect();
+            let mut drawn = task.workers.map(&numbers, |number| {
+                Ok(task.part(bank, number * of_part as u64, of_part))
             })?;
-            let share = 1.0 / passes as f64;
+            if self.generators.len() == 1 {
+                drawn = vec![Part::joined(drawn)];
+            }
+            let parts: Vec<(&TrainableGenerator, Part)> = self.generators.iter().zip(drawn).collect();
+            let done = task
+                .workers
+                .map(&parts, |(generator, part)| task.pass(generator, part))?;
+            let share = 1.0 / (self.generators.len() * config.accumulate) as f64;
             loss += done.iter().map(|(loss, _)| loss * share).sum::<f64>();
             let stores: Vec<&GradStore> = done.iter().map(|(_, gradients)| gradients).collect();
             let optimiser = &mut self.optimiser;

@@ -5,6 +5,7 @@ use super::pictures::{Labelled, Pictures};
 use super::record::GeneratorRecord;
 use super::{GeneratorTrainConfig, GeneratorTrainer, LabelTable, Task};
 use crate::document::write_atomically;
+use crate::engine::open_device;
 use crate::generator::Generator;
 use crate::picture::to_png;
 use crate::tokenizer::{ModelFiles, Tokenizer};
@@ -161,6 +162,7 @@ impl GeneratorRun {
             classes: classes.to_vec(),
             scale,
             workers: Workers::start(self.config.threads)?,
+            device: open_device(self.config.device)?,
             config: self.config.clone(),
         })
     }

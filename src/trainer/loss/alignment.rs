@@ -80,13 +80,13 @@ impl Alignment {
         }
     }
 
-    /// Minus the mean cosine between projected tokens `z` [B, L, C] and the teacher's features of `x`. A scalar;
-    /// gradients reach `z` and the projection.
+    /// Minus the mean cosine between projected tokens `z` [B, L, C] and the teacher's features of `x`, which is on the CPU
+    /// wherever `z` is. A scalar; gradients reach `z` and the projection.
     ///
     /// # Errors
     /// Other shapes than the projection's, a failing tensor operation.
     pub fn term(&self, z: &Tensor, x: &Tensor, projection: &Projection) -> Result<Tensor, TokenizerError> {
-        let features = self.features(x)?;
+        let features = self.features(x)?.to_device(z.device())?;
         let (batch, length, channels) = z.dims3()?;
         let patches = features.dim(1)?;
         let (tokens, features) = match self.mode {

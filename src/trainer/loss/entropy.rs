@@ -2,7 +2,7 @@
 //! computes it), with the gradient worked out in the same sweep.
 
 use crate::trainer::values::values;
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
 
 /// Temperature of the softmax, whatever the model's own.
@@ -17,12 +17,28 @@ pub const HARD_LOG_FLOOR: f32 = 1e-5;
 /// [`HARD_LOG_FLOOR`].
 ///
 /// # Errors
-/// A tensor that is not contiguous f32 on the CPU.
+/// A tensor that is not f32.
 pub fn entropy_term(similarities: &Tensor, log_floor: f32) -> Result<Tensor> {
+    if !similarities.device().is_cpu() {
+        return composed(similarities, log_floor);
+    }
     similarities.contiguous()?.apply_op1(Entropy {
         log_floor,
         gradient: OnceLock::new(),
     })
+}
+
+/// The same of candle's operations, for any device.
+fn composed(similarities: &Tensor, log_floor: f32) -> Result<Tensor> {
+    let logits = (similarities / f64::from(ENTROPY_TEMPERATURE))?;
+    let logits = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?.detach())?;
+    let logs = logits.broadcast_sub(&logits.exp()?.sum_keepdim(D::Minus1)?.log()?)?;
+    let weights = logs.exp()?;
+    let row_entropy = (&weights * &logs)?.sum(D::Minus1)?.mean_all()?.neg()?;
+    let rows = weights.elem_count() / weights.dim(D::Minus1)?.max(1);
+    let mean = weights.reshape((rows, ()))?.mean(0)?;
+    let mean_entropy = (&mean * (&mean + f64::from(log_floor))?.log()?)?.sum_all()?.neg()?;
+    row_entropy - mean_entropy
 }
 
 struct Entropy {
@@ -94,5 +110,31 @@ impl CustomOp1 for Entropy {
         let pull = self.gradient.get().map(Vec::as_slice).unwrap_or_default();
         let pull = pull.iter().map(|value| value * factor).collect();
         Ok(Some(Tensor::from_vec(pull, similarities.shape(), &Device::Cpu)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trainer::values::gradient_values;
+    use candle_core::Var;
+
+    #[test]
+    fn candles_operations_give_the_same_term_and_gradient() {
+        let values: Vec<f32> = (0..6 * 9).map(|i| (i as f32 * 1.7).sin() * 0.05).collect();
+        let similarities = Tensor::from_vec(values, (1, 6, 9), &Device::Cpu).unwrap();
+        let similarities = Var::from_tensor(&similarities).unwrap();
+        let of = |term: Result<Tensor>| {
+            let term = term.unwrap();
+            let gradient = term.backward().unwrap().get(&similarities).unwrap().clone();
+            let mut values = gradient_values(&gradient).unwrap();
+            values.push(term.to_scalar::<f32>().unwrap());
+            values
+        };
+        let by_hand = of(entropy_term(&similarities, SOFT_LOG_FLOOR));
+        let composed = of(composed(&similarities, SOFT_LOG_FLOOR));
+        for (a, b) in by_hand.iter().zip(&composed) {
+            assert!((a - b).abs() < 2e-5 * (1.0 + a.abs()), "{a} and {b}");
+        }
     }
 }

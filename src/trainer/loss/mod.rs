@@ -22,7 +22,7 @@ pub use seam::seam_term;
 
 use super::networks::{Discriminator, Norms};
 use crate::tokenizer::{Encoding, NoHook, Posterior, Tokenizer, TokenizerError};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// The terms of a loss, unweighted, and their weighted sum. A term is 0 where its weight is, or where the model's class
 /// has none.
@@ -127,12 +127,14 @@ struct Sum {
 impl Sum {
     /// Adds a scalar; gives back its value.
     fn add(&mut self, term: &Tensor, weight: f64) -> Result<f64, TokenizerError> {
-        self.loss = (&self.loss + (term * weight)?)?;
+        let there = term.to_device(self.loss.device())?;
+        self.loss = (&self.loss + (there * weight)?)?;
         Ok(f64::from(term.to_scalar::<f32>()?))
     }
 }
 
-/// The loss of a batch `x` [B, 3, H, W] and its terms; gradients reach the variables that `tokenizer` was built of.
+/// The loss of a batch `x` [B, 3, H, W] and its terms; gradients reach the variables that `tokenizer` was built of. What
+/// `aids` hold computes on the CPU, wherever the tokenizer does.
 ///
 /// # Errors
 /// Another shape than the model's, a failing tensor operation.
@@ -144,7 +146,7 @@ pub fn loss(
 ) -> Result<Loss, TokenizerError> {
     let encoding = tokenizer.encode(x, &mut NoHook)?;
     let z = match (&encoding.posterior, aids.noise) {
-        (Posterior::Gaussian(gaussian), Some(noise)) => gaussian.sample(noise)?,
+        (Posterior::Gaussian(gaussian), Some(noise)) => gaussian.sample(&noise.to_device(x.device())?)?,
         _ => encoding.z.clone(),
     };
     let found = tokenizer.decode(&z, &mut NoHook)?;
@@ -167,15 +169,15 @@ pub fn loss(
     }
     add_token_terms(tokenizer, &encoding, weights, &mut sum, &mut terms)?;
     if let (Some(perceptual), true) = (aids.perceptual, weights.perceptual != 0.0) {
-        let distance = perceptual.distances(&found, x)?.mean_all()?;
+        let distance = perceptual.distances(&on_cpu(&found)?, &on_cpu(x)?)?.mean_all()?;
         terms.perceptual = sum.add(&distance, weights.perceptual)?;
     }
     if let (Some((alignment, projection)), true) = (aids.alignment, weights.alignment != 0.0) {
-        let term = alignment.term(&encoding.z, x, projection)?;
+        let term = alignment.term(&encoding.z, &on_cpu(x)?, projection)?;
         terms.alignment = sum.add(&term, weights.alignment)?;
     }
     if let (Some(opponent), true) = (aids.opponent, weights.adversarial != 0.0) {
-        let seen = opponent.augmentation.apply(&found)?;
+        let seen = opponent.augmentation.apply(&on_cpu(&found)?)?;
         let sight = opponent.augmentation.sight;
         let (logits, _) = opponent.discriminator.logits(&seen, sight, Norms::Batch)?;
         terms.adversarial = sum.add(&opponent.form.of_generator(&logits)?, weights.adversarial)?;
@@ -186,6 +188,11 @@ pub fn loss(
         terms,
         found,
     })
+}
+
+/// Pictures where the networks that judge them are; gradients find the way back.
+fn on_cpu(pictures: &Tensor) -> Result<Tensor, TokenizerError> {
+    Ok(pictures.to_device(&Device::Cpu)?)
 }
 
 /// The terms that a class of models has of its own.

@@ -1,18 +1,33 @@
 //! Distances between pictures, pixel by pixel, with their gradients worked out by hand.
 
 use crate::trainer::values::{gradient_values, values};
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, D, Device, Layout, Result, Shape, Tensor};
 
 /// Distances between `found` and `wanted`, both `[B, 3, H, W]`: `[3]` with the mean absolute difference, the mean squared
 /// difference, and the mean absolute difference of neighbouring pixels' differences (across plus down). Gradients reach
 /// `found` alone.
 ///
 /// # Errors
-/// Other shapes, or tensors that are not contiguous f32 on the CPU.
+/// Other shapes, or tensors that are not f32.
 pub fn reconstruction_terms(found: &Tensor, wanted: &Tensor) -> Result<Tensor> {
+    if !found.device().is_cpu() {
+        return composed(found, wanted);
+    }
     found
         .contiguous()?
         .apply_op2(&wanted.contiguous()?, Reconstruction)
+}
+
+/// The same of candle's operations, for any device.
+fn composed(found: &Tensor, wanted: &Tensor) -> Result<Tensor> {
+    let error = (found - wanted.detach())?;
+    let steps = |axis: D| -> Result<Tensor> {
+        let count = error.dim(axis)?.saturating_sub(1);
+        let step = (error.narrow(axis, 1, count)? - error.narrow(axis, 0, count)?)?;
+        step.abs()?.mean_all()
+    };
+    let (absolute, square) = (error.abs()?.mean_all()?, error.sqr()?.mean_all()?);
+    Tensor::stack(&[absolute, square, (steps(D::Minus1)? + steps(D::Minus2)?)?], 0)
 }
 
 struct Reconstruction;
@@ -153,6 +168,31 @@ fn add_plane_gradient(pull: &mut [f32], plane: &[f32], width: usize, across: f32
             next.get(..width),
         ) {
             add_step_gradient(at_this, at_next, this, next, down);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Var;
+
+    #[test]
+    fn candles_operations_give_the_same_terms_and_gradients() {
+        let values = |seed: f32| -> Vec<f32> { (1..=2 * 3 * 5 * 4).map(|i| (i as f32 * seed).sin()).collect() };
+        let tensor = |seed| Tensor::from_vec(values(seed), (2, 3, 5, 4), &Device::Cpu).unwrap();
+        let (found, wanted) = (Var::from_tensor(&tensor(0.7)).unwrap(), tensor(1.3));
+        let weights = Tensor::new(&[0.5_f32, 1.0, 0.3], &Device::Cpu).unwrap();
+        let of = |terms: Result<Tensor>| {
+            let terms = terms.unwrap();
+            let loss = (&terms * &weights).unwrap().sum_all().unwrap();
+            let gradient = loss.backward().unwrap().get(&found).unwrap().clone();
+            (terms.to_vec1::<f32>().unwrap(), gradient_values(&gradient).unwrap())
+        };
+        let (terms, gradient) = of(reconstruction_terms(&found, &wanted));
+        let (composed_terms, composed_gradient) = of(composed(&found, &wanted));
+        for (a, b) in terms.iter().zip(&composed_terms).chain(gradient.iter().zip(&composed_gradient)) {
+            assert!((a - b).abs() < 1e-6, "{a} and {b}");
         }
     }
 }
