@@ -81,7 +81,7 @@ pub(crate) fn tile(isa: Isa, count: usize, job: &TileJob<'_>, sums: &mut Sums) {
     let last_panel = job.inner_panels.saturating_sub(1);
     assert!(
         count <= MOST_ROWS
-            && job.rows.len() >= last_panel * job.step + place(job.format, count.max(1) - 1, words - 1) + 1
+            && job.rows.len() > last_panel * job.step + place(job.format, count.max(1) - 1, words - 1)
             && job.weights.len() >= job.inner_panels * words * PANEL,
         "a tile of {count} rows is given operands too short for it"
     );
