@@ -45,9 +45,10 @@ impl LinearProduct {
         let inner = inner.max(1);
         let (rows, columns) = (x.len() / inner, weight.len() / inner);
         let dense = Grouping::dense(inner);
+        // What is quantised is bf16 before.
         let float = match format {
-            ProductFormat::Bf16 => FloatFormat::Bf16,
-            ProductFormat::F32 | ProductFormat::Int8 => FloatFormat::F32,
+            ProductFormat::F32 => FloatFormat::F32,
+            ProductFormat::Bf16 | ProductFormat::Int8 => FloatFormat::Bf16,
         };
         let format = Format::from(format);
         let mut weight = PackedWeight::new(float, inner, dense, &vec![0.0; columns], |row| {
@@ -59,7 +60,7 @@ impl LinearProduct {
         if format == Format::Int8 {
             weight = weight.quantised(isa);
             let floats = std::mem::replace(&mut operand, Words::zeroed(format.operand_words(rows, inner)));
-            quantise(isa, float, floats.get(), rows, &mut levels, operand.get_mut());
+            quantise(isa, floats.get(), rows, &mut levels, operand.get_mut());
         }
         Self {
             isa,

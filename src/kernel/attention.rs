@@ -216,17 +216,28 @@ impl Attention<'_> {
             .zip(weights.chunks_exact_mut(words).skip(row).step_by(most))
             .enumerate()
         {
-            let mut powers = *scores;
-            for power in &mut powers {
-                *power = exp_of_negative(*power - largest);
+            // One loop from score to word: nothing is kept between. What is beyond the tokens adds e^-87 to a sum of 1 or
+            // more.
+            let beyond = if panel == last { inside..PANEL } else { 0..0 };
+            match self.format {
+                FloatFormat::F32 => {
+                    for ((sum, score), word) in sums.iter_mut().zip(scores).zip(&mut *weights) {
+                        let power = exp_of_negative(*score - largest);
+                        *sum += power;
+                        *word = power.to_bits();
+                    }
+                    weights[beyond].fill(0);
+                }
+                FloatFormat::Bf16 => {
+                    let halves: &mut [u16] = bytemuck::cast_slice_mut(weights);
+                    for ((sum, score), half) in sums.iter_mut().zip(scores).zip(&mut *halves) {
+                        let power = exp_of_negative(*score - largest);
+                        *sum += power;
+                        *half = bf16_bits(power);
+                    }
+                    halves[beyond].fill(0);
+                }
             }
-            if panel == last {
-                powers[inside..].fill(0.0);
-            }
-            for (sum, power) in sums.iter_mut().zip(&powers) {
-                *sum += power;
-            }
-            self.format.encode(&powers, weights);
         }
         1.0 / sums.iter().sum::<f32>()
     }

@@ -1,4 +1,4 @@
-use super::math::{bf16_bits, bf16_value};
+use super::math::bf16_bits;
 use super::tile::MOST_ROWS;
 use super::{PANEL, panels};
 
@@ -109,24 +109,6 @@ impl FloatFormat {
                 let halves: &mut [u16] = bytemuck::cast_slice_mut(words);
                 for (half, value) in halves.iter_mut().zip(values) {
                     *half = bf16_bits(*value);
-                }
-            }
-        }
-    }
-
-    /// The values of a row of a panel.
-    #[inline(always)]
-    pub(super) fn decode(self, words: &[u32], values: &mut [f32; PANEL]) {
-        match self {
-            Self::F32 => {
-                for (value, word) in values.iter_mut().zip(words) {
-                    *value = f32::from_bits(*word);
-                }
-            }
-            Self::Bf16 => {
-                let halves: &[u16] = bytemuck::cast_slice(words);
-                for (value, half) in values.iter_mut().zip(halves) {
-                    *value = bf16_value(*half);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Functions of single values that the compiler turns into vector instructions: no calls into libm, sums in lanes.
 
+use super::PANEL;
+
 /// Partial sums side by side, so that additions do not wait for each other.
 const LANES: usize = 16;
 
@@ -14,6 +16,20 @@ pub(crate) fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + rest.iter().map(|value| term(*value)).sum::<f32>()
+}
+
+/// All lanes of a panel brought together by `join`, halves with each other first.
+#[inline(always)]
+pub(crate) fn in_halves(lanes: &[f32; PANEL], join: impl Fn(f32, f32) -> f32) -> f32 {
+    #[inline(always)]
+    fn half<const N: usize>(lanes: &[f32], join: &impl Fn(f32, f32) -> f32) -> [f32; N] {
+        std::array::from_fn(|lane| join(lanes[lane], lanes[lane + N]))
+    }
+    let lanes = half::<16>(lanes, &join);
+    let lanes = half::<8>(&lanes, &join);
+    let lanes = half::<4>(&lanes, &join);
+    let lanes = half::<2>(&lanes, &join);
+    join(lanes[0], lanes[1])
 }
 
 #[inline(always)]

@@ -2,7 +2,8 @@
 
 use super::format::Levels;
 use super::isa::{Isa, vectorised};
-use super::quantise::{Ranges, for_each_tile, round};
+use super::math::in_halves;
+use super::quantise::{Ranges, for_each_tile};
 use super::tile::MOST_ROWS;
 use super::{FloatFormat, Format, PANEL, panels};
 use rayon::prelude::*;
@@ -207,10 +208,10 @@ vectorised! {
         norm.for_each_row(x, rows, first, statistics, modulation, |_, row, values| {
             ranges.widen(row, values);
         });
-        ranges.levels(levels);
+        let scalings = ranges.levels(levels);
         let words = words.as_chunks_mut().0;
         norm.for_each_row(x, rows, first, statistics, modulation, |panel, row, values| {
-            round(values, levels[row], row, &mut words[panel]);
+            scalings[row].round(values, row, &mut words[panel]);
         });
     }
 }
@@ -239,7 +240,7 @@ fn measure_rows(norm: &LayerNorm, x: &[f32], rows: usize, first: usize, statisti
         }
     });
     for (statistics, lanes) in statistics.iter_mut().zip(&mut lanes) {
-        statistics.mean = total(lanes) / count;
+        statistics.mean = in_halves(lanes, |x, y| x + y) / count;
         *lanes = [0.0; PANEL];
     }
     for_each_panel(x, rows, first, statistics.len(), |panel, row, values| {
@@ -251,7 +252,7 @@ fn measure_rows(norm: &LayerNorm, x: &[f32], rows: usize, first: usize, statisti
         }
     });
     for (statistics, lanes) in statistics.iter_mut().zip(&lanes) {
-        statistics.factor = 1.0 / (total(lanes) / count + norm.epsilon).sqrt();
+        statistics.factor = 1.0 / (in_halves(lanes, |x, y| x + y) / count + norm.epsilon).sqrt();
     }
 }
 
@@ -270,20 +271,6 @@ fn for_each_panel(
             work(panel, row, values);
         }
     }
-}
-
-/// The sum of lanes, in halves.
-#[inline(always)]
-fn total(lanes: &[f32; PANEL]) -> f32 {
-    let mut lanes = *lanes;
-    let mut width = PANEL / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::format::{FloatFormat, Format, Levels, Operand, Tiling, even_height};
 use super::isa::{Isa, vectorised};
-use super::math::{gelu, gelu_tanh};
+use super::math::{bf16_bits, gelu, gelu_tanh};
 use super::tile::{Sums, TileJob, most_rows, tile};
 use super::weight::{PackedWeight, WeightPanel};
 use super::{PANEL, Words, pack_rows, read_rows};
@@ -75,11 +75,20 @@ impl<F: Fn(f32) -> f32 + Sync> Ending for Activated<F> {
 
     #[inline(always)]
     fn end(&self, sums: &[f32; PANEL], out: &mut [u32]) {
-        let mut values = *sums;
-        for value in &mut values {
-            *value = self.1(*value);
+        // One loop from sum to word: nothing is kept between.
+        match self.0 {
+            FloatFormat::F32 => {
+                for (word, sum) in out.iter_mut().zip(sums) {
+                    *word = self.1(*sum).to_bits();
+                }
+            }
+            FloatFormat::Bf16 => {
+                let halves: &mut [u16] = bytemuck::cast_slice_mut(out);
+                for (half, sum) in halves.iter_mut().zip(sums) {
+                    *half = bf16_bits(self.1(*sum));
+                }
+            }
         }
-        self.0.encode(&values, out);
     }
 }
 
@@ -367,11 +376,11 @@ mod tests {
                 (&weight[row * inputs..][..inputs], 1.0)
             });
             let packed = packed.quantised(isa);
-            let mut floats = vec![0; Format::F32.operand_words(rows, inputs)];
-            pack_rows(isa, FloatFormat::F32, &x, inputs, grouping, &mut floats);
+            let mut floats = vec![0; Format::Bf16.operand_words(rows, inputs)];
+            pack_rows(isa, FloatFormat::Bf16, &x, inputs, grouping, &mut floats);
             let mut levels = Vec::new();
             let mut words = Words::zeroed(Format::Int8.operand_words(rows, inputs));
-            quantise(isa, FloatFormat::F32, &floats, rows, &mut levels, words.get_mut());
+            quantise(isa, &floats, rows, &mut levels, words.get_mut());
             let operand = Operand {
                 format: Format::Int8,
                 rows,

@@ -1,8 +1,9 @@
 //! Activations to 8 bits, a tile of rows at a time: all that is read of them stays in the cache of its core.
 
 use super::PANEL;
-use super::format::{FloatFormat, Format, Levels, Tiling};
+use super::format::{Format, Levels, Tiling};
 use super::isa::{Isa, vectorised};
+use super::math::{bf16_pair, in_halves};
 use super::tile::MOST_ROWS;
 use rayon::prelude::*;
 
@@ -10,19 +11,14 @@ use rayon::prelude::*;
 const MOST_LEVEL: f32 = 255.0;
 /// 1.5 * 2^23: adding it rounds to the nearest integer, which the low bits then hold.
 const ROUNDER: f32 = 12_582_912.0;
+/// Words of a row of a panel in bf16.
+const PAIRS: usize = Format::Bf16.panel_words();
 
-/// Panel-major `x` to 8 bits: 0..255 are spread over each row's range, which holds 0.
-pub(crate) fn quantise(
-    isa: Isa,
-    format: FloatFormat,
-    x: &[u32],
-    rows: usize,
-    levels: &mut Vec<Levels>,
-    words: &mut [u32],
-) {
-    let panels = x.len() / (rows * Format::from(format).panel_words()).max(1);
+/// Panel-major `x` of bf16 to 8 bits: 0..255 are spread over each row's range, which holds 0.
+pub(crate) fn quantise(isa: Isa, x: &[u32], rows: usize, levels: &mut Vec<Levels>, words: &mut [u32]) {
+    let panels = x.len() / (rows * PAIRS).max(1);
     for_each_tile(rows, panels, levels, words, |first, levels, words| {
-        quantise_tile(isa, x, format, rows, first, levels, words);
+        quantise_tile(isa, x, rows, first, levels, words);
     });
 }
 
@@ -45,49 +41,20 @@ pub(super) fn for_each_tile(
 }
 
 vectorised! {
-    fn quantise_tile [] (
-        isa,
-        x: &[u32],
-        format: FloatFormat,
-        rows: usize,
-        first: usize,
-        levels: &mut [Levels],
-        words: &mut [u32],
-    ) {
-        // Each format has loops of its own, without a choice inside.
-        match format {
-            FloatFormat::F32 => quantise_as(FloatFormat::F32, x, rows, first, levels, words),
-            FloatFormat::Bf16 => quantise_as(FloatFormat::Bf16, x, rows, first, levels, words),
+    fn quantise_tile [] (isa, x: &[u32], rows: usize, first: usize, levels: &mut [Levels], words: &mut [u32]) {
+        let count = levels.len();
+        let mut ranges = Ranges::new();
+        for x in x.as_chunks::<PAIRS>().0.chunks_exact(rows) {
+            for (row, x) in x[first..first + count].iter().enumerate() {
+                ranges.widen_pairs(row, x);
+            }
         }
-    }
-}
-
-#[inline(always)]
-fn quantise_as(
-    format: FloatFormat,
-    x: &[u32],
-    rows: usize,
-    first: usize,
-    levels: &mut [Levels],
-    words: &mut [u32],
-) {
-    let row_words = Format::from(format).panel_words();
-    let of_tile = first * row_words..(first + levels.len()) * row_words;
-    let mut ranges = Ranges::new();
-    let mut values = [0.0; PANEL];
-    for x in x.chunks_exact(rows * row_words) {
-        for (row, x) in x[of_tile.clone()].chunks_exact(row_words).enumerate() {
-            format.decode(x, &mut values);
-            ranges.widen(row, &values);
-        }
-    }
-    ranges.levels(levels);
-    let panels_of_words = words.as_chunks_mut().0.iter_mut();
-    for (x, words) in x.chunks_exact(rows * row_words).zip(panels_of_words) {
-        let x = x[of_tile.clone()].chunks_exact(row_words);
-        for (row, (x, levels)) in x.zip(&*levels).enumerate() {
-            format.decode(x, &mut values);
-            round(&values, *levels, row, words);
+        let scalings = ranges.levels(levels);
+        let panels_of_words = words.as_chunks_mut().0.iter_mut();
+        for (x, words) in x.as_chunks::<PAIRS>().0.chunks_exact(rows).zip(panels_of_words) {
+            for (row, (x, scaling)) in x[first..first + count].iter().zip(&scalings).enumerate() {
+                scaling.round_pairs(x, row, words);
+            }
         }
     }
 }
@@ -109,50 +76,104 @@ impl Ranges {
 
     #[inline(always)]
     pub(super) fn widen(&mut self, row: usize, values: &[f32; PANEL]) {
-        for (lane, value) in self.lowest[row].iter_mut().zip(values) {
-            *lane = if *value < *lane { *value } else { *lane };
-        }
-        for (lane, value) in self.highest[row].iter_mut().zip(values) {
-            *lane = if *value > *lane { *value } else { *lane };
+        let lanes = self.lowest[row].iter_mut().zip(&mut self.highest[row]);
+        for ((lowest, highest), value) in lanes.zip(values) {
+            *lowest = lower(*value, *lowest);
+            *highest = higher(*value, *highest);
         }
     }
 
+    /// As [`Self::widen`]; which lane a value belongs to does not matter.
     #[inline(always)]
-    pub(super) fn levels(&self, levels: &mut [Levels]) {
-        for ((levels, lowest), highest) in levels.iter_mut().zip(&self.lowest).zip(&self.highest) {
-            let lowest = lowest.iter().copied().fold(0.0, f32::min);
-            let range = highest.iter().copied().fold(0.0, f32::max) - lowest;
+    fn widen_pairs(&mut self, row: usize, pairs: &[u32; PAIRS]) {
+        let (lowest, more_lowest) = self.lowest[row].split_at_mut(PAIRS);
+        let (highest, more_highest) = self.highest[row].split_at_mut(PAIRS);
+        for lane in 0..PAIRS {
+            let (first, second) = bf16_pair(pairs[lane]);
+            lowest[lane] = lower(first, lowest[lane]);
+            highest[lane] = higher(first, highest[lane]);
+            more_lowest[lane] = lower(second, more_lowest[lane]);
+            more_highest[lane] = higher(second, more_highest[lane]);
+        }
+    }
+
+    /// The levels of each row, and how values come to them.
+    #[inline(always)]
+    pub(super) fn levels(&self, levels: &mut [Levels]) -> [Scaling; MOST_ROWS] {
+        let mut scalings = [Scaling::default(); MOST_ROWS];
+        let ranges = self.lowest.iter().zip(&self.highest);
+        for ((levels, scaling), (lowest, highest)) in levels.iter_mut().zip(&mut scalings).zip(ranges) {
+            let lowest = in_halves(lowest, lower);
+            let range = in_halves(highest, higher) - lowest;
             levels.scale = if range > 0.0 { range / MOST_LEVEL } else { 1.0 };
             levels.zero = (-lowest / levels.scale).round_ties_even() as i32;
+            *scaling = Scaling {
+                factor: 1.0 / levels.scale,
+                zero: levels.zero as f32,
+            };
         }
+        scalings
     }
 }
 
-/// A row of a panel to its place among the words of a tile's panel.
+/// The lower of two, the second where the first is no number.
 #[inline(always)]
-pub(super) fn round(
-    values: &[f32; PANEL],
-    levels: Levels,
-    row: usize,
-    words: &mut [u32; Tiling::PANEL_WORDS],
-) {
-    let (factor, zero) = (1.0 / levels.scale, levels.zero as f32);
-    let mut bytes = [0_u8; PANEL];
-    for (byte, value) in bytes.iter_mut().zip(values) {
-        let level = value * factor + zero;
-        let level = if level > 0.0 { level } else { 0.0 };
-        let level = if level < MOST_LEVEL { level } else { MOST_LEVEL };
-        *byte = (level + ROUNDER).to_bits() as u8;
+fn lower(x: f32, y: f32) -> f32 {
+    if x < y { x } else { y }
+}
+
+/// The higher of two, the second where the first is no number.
+#[inline(always)]
+fn higher(x: f32, y: f32) -> f32 {
+    if x > y { x } else { y }
+}
+
+/// How values of a row become levels.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Scaling {
+    factor: f32,
+    zero: f32,
+}
+
+impl Scaling {
+    /// The level in the low bits; 0 for what is no number.
+    #[inline(always)]
+    fn level(self, value: f32) -> u32 {
+        let level = higher(value * self.factor + self.zero, 0.0);
+        (lower(level, MOST_LEVEL) + ROUNDER).to_bits()
     }
-    let of_row: [u32; Format::Int8.panel_words()] = bytemuck::cast(bytes);
+
+    /// A row of a panel to its place among the words of a tile's panel.
+    #[inline(always)]
+    pub(super) fn round(self, values: &[f32; PANEL], row: usize, words: &mut [u32; Tiling::PANEL_WORDS]) {
+        let mut bytes = [0_u8; PANEL];
+        for (byte, value) in bytes.iter_mut().zip(values) {
+            *byte = self.level(*value) as u8;
+        }
+        place(&bytemuck::cast(bytes), row, words);
+    }
+
+    #[inline(always)]
+    fn round_pairs(self, pairs: &[u32; PAIRS], row: usize, words: &mut [u32; Tiling::PANEL_WORDS]) {
+        let mut bytes = [0_u16; PAIRS];
+        for (bytes, pair) in bytes.iter_mut().zip(pairs) {
+            let (first, second) = bf16_pair(*pair);
+            *bytes = u16::from_le((self.level(first) & 0xff | self.level(second) << 8) as u16);
+        }
+        place(&bytemuck::cast(bytes), row, words);
+    }
+}
+
+#[inline(always)]
+fn place(of_row: &[u32; Format::Int8.panel_words()], row: usize, words: &mut [u32; Tiling::PANEL_WORDS]) {
     for (words, word) in words.as_chunks_mut::<MOST_ROWS>().0.iter_mut().zip(of_row) {
-        words[row] = word;
+        words[row] = *word;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Operand, panels};
+    use super::super::{FloatFormat, Operand, panels};
     use super::*;
 
     #[test]
@@ -172,20 +193,18 @@ mod tests {
                 })
                 .collect();
             for isa in Isa::available() {
-                for format in [FloatFormat::F32, FloatFormat::Bf16] {
-                    check(isa, format, &x, rows);
-                }
+                check(isa, &x, rows);
             }
         }
     }
 
-    fn check(isa: Isa, format: FloatFormat, x: &[f32], rows: usize) {
+    fn check(isa: Isa, x: &[f32], rows: usize) {
         let panels = x.len() / (rows * PANEL);
-        let mut floats = vec![0; Format::from(format).words_of_panels(rows, panels)];
-        format.encode(x, &mut floats);
+        let mut floats = vec![0; Format::Bf16.words_of_panels(rows, panels)];
+        FloatFormat::Bf16.encode(x, &mut floats);
         let mut levels = Vec::new();
         let mut words = vec![0; Format::Int8.words_of_panels(rows, panels)];
-        quantise(isa, format, &floats, rows, &mut levels, &mut words);
+        quantise(isa, &floats, rows, &mut levels, &mut words);
         let operand = Operand {
             format: Format::Int8,
             rows,
@@ -199,11 +218,7 @@ mod tests {
             let byte = word.to_ne_bytes()[lane % 4];
             let Levels { scale, zero } = levels[row];
             let found = scale * (i32::from(byte) - zero) as f32;
-            let rounded = if format == FloatFormat::Bf16 {
-                4e-3 * value.abs()
-            } else {
-                0.0
-            };
+            let rounded = value.abs() / 256.0;
             assert!(
                 (found - value).abs() <= 0.51 * scale + 1e-6 + rounded,
                 "{value} became {found}, levels of {scale}"

@@ -243,8 +243,7 @@ impl CpuVit {
     fn float_format(&self) -> FloatFormat {
         match self.format() {
             Format::F32 => FloatFormat::F32,
-            Format::Bf16 => FloatFormat::Bf16,
-            Format::Int8 => self.attention_format(),
+            Format::Bf16 | Format::Int8 => FloatFormat::Bf16,
         }
     }
 
@@ -356,7 +355,7 @@ impl CpuVit {
         let read = if weight.format() == Format::Int8 {
             let bytes = bytes.take(Format::Int8.words_of_panels(rows, inner_panels));
             if source != Source::Normalised {
-                quantise(self.isa, format, read.take(size), rows, levels, bytes);
+                quantise(self.isa, read.take(size), rows, levels, bytes);
             }
             Operand {
                 format: Format::Int8,
