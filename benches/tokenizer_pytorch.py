@@ -1,11 +1,13 @@
 """PyTorch's side of `softscope bench --against PYTHON`: the same tokenizer from the same files, run when asked.
 
-Softscope starts it with `--config`, `--weights`, `--sizes`, `--precision` and `--threads`, and writes one request a line
-to its standard input; each is answered with one line of JSON:
+Softscope starts it with `--config`, `--weights`, `--sizes`, `--device`, `--precision` and `--threads`, and writes one request
+a line to its standard input; each is answered with one line of JSON:
 
     encode IN OUT    times one encode of the picture in IN (raw f32 [3, S, S]), writes its tokens to OUT
     decode IN OUT    times one decode of the tokens in IN (raw f32 [L, C]), writes its pixels to OUT
     memory           the process's largest resident memory
+
+Times begin and end with values in the machine's own memory, wherever the model is.
 
 OUT may be "-": nothing is written.
 """
@@ -117,8 +119,8 @@ def rotations(frequencies, heads, before, side, after):
 
 
 class Tokenizer:
-    def __init__(self, config, sizes, weights, dtype):
-        self.config, self.dtype = config, dtype
+    def __init__(self, config, sizes, weights, device, dtype):
+        self.config, self.device, self.dtype = config, device, dtype
         used = lambda key: key.startswith(("encoder.", "decoder.", "quant_conv.", "post_quant_conv.", "quantize."))
         self.side = config["image_size"] // config["enc_patch_size"]
         self.decoder_side = config["image_size"] // config["dec_patch_size"]
@@ -128,8 +130,9 @@ class Tokenizer:
         if rope:
             for name, before, side in (("encoder", 1, self.side), ("decoder", int(has_class), self.decoder_side)):
                 turns = rotations(weights[f"{name}.freqs"], sizes[name]["num_heads"], before, side, tokens)
-                angles[name] = [(cosines.to(dtype), sines.to(dtype)) for cosines, sines in turns]
-        self.weights = {key: value.to(dtype) for key, value in weights.items() if used(key) and value.is_floating_point()}
+                angles[name] = [(cosines.to(device, dtype), sines.to(device, dtype)) for cosines, sines in turns]
+        floats = ((key, value) for key, value in weights.items() if used(key) and value.is_floating_point())
+        self.weights = {key: value.to(device, dtype) for key, value in floats}
         vit = lambda name: Vit(self.weights, f"{name}.model", sizes[name]["num_heads"], sizes[name]["depth"], angles[name])
         self.encoder, self.decoder = vit("encoder"), vit("decoder")
         masks = self.weights["decoder.mask_token"].expand(1, self.decoder_side**2, -1)
@@ -193,7 +196,8 @@ def answer(tokenizer, request):
         shape = [1, config["num_latent_tokens"], config["codebook_embed_dim"]]
     values = torch.from_numpy(numpy.fromfile(given, numpy.float32)).reshape(shape).to(tokenizer.dtype)
     start = time.perf_counter()
-    found = tokenizer.encode(values) if name == "encode" else tokenizer.decode(values)
+    there = values.to(tokenizer.device)
+    found = (tokenizer.encode(there) if name == "encode" else tokenizer.decode(there)).cpu()
     seconds = time.perf_counter() - start
     if out != "-":
         found.float().contiguous().numpy().tofile(out)
@@ -205,15 +209,18 @@ def main():
     options.add_argument("--config", type=Path, required=True)
     options.add_argument("--weights", type=Path, required=True)
     options.add_argument("--sizes", type=json.loads, required=True, help="heads and depth of encoder and decoder")
+    options.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
     options.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     options.add_argument("--threads", type=int, default=2)
     options = options.parse_args()
     torch.set_num_threads(options.threads)
+    # As exact as ours: all 23 bits of f32.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     dtype = torch.float32 if options.precision == "f32" else torch.bfloat16
     with torch.inference_mode():
         config = json.loads(options.config.read_text())
         start = time.perf_counter()
-        tokenizer = Tokenizer(config, options.sizes, read_weights(options.weights), dtype)
+        tokenizer = Tokenizer(config, options.sizes, read_weights(options.weights), options.device, dtype)
         load_ms = 1e3 * (time.perf_counter() - start)
         print(json.dumps({"torch": torch.__version__, "load_ms": load_ms}), flush=True)
         for request in sys.stdin:

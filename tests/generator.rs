@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)] // a test stops at the first surprise
 
+mod support;
+
 use candle_core::{DType, Device, Tensor, Var};
 use serde_json::{Value, json};
 use softscope::generator::{
@@ -11,160 +13,27 @@ use softscope::generator::{
 };
 use softscope::tokenizer::ModelFiles;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use support::sampled::{Sampled, close, folder, load, relative_error, sampled};
+use support::values;
 
-struct Golden {
-    generator: Generator,
-    io: HashMap<String, Tensor>,
-    meta: Value,
-}
-
-fn folder(set: &str) -> Option<PathBuf> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let places = [
-        root.join("../shared/goldens/gen").join(set),
-        root.join("tests/fixtures/goldens").join(set),
-    ];
-    let found = places.into_iter().find(|place| place.is_dir());
-    if found.is_none() {
-        eprintln!("SKIPPED: no golden set {set} beside this checkout; its figures were NOT checked");
-    }
-    found
-}
-
-fn load(files: &ModelFiles) -> Result<Generator, GeneratorError> {
-    Generator::load(files, &Device::Cpu, DType::F32, &mut |_, _| true)
-}
-
-fn golden(set: &str) -> Option<Golden> {
-    let folder = folder(set)?;
-    Some(Golden {
-        generator: load(&ModelFiles::locate(&folder).unwrap()).unwrap(),
-        io: candle_core::safetensors::load(folder.join("io.safetensors"), &Device::Cpu).unwrap(),
-        meta: serde_json::from_slice(&std::fs::read(folder.join("meta.json")).unwrap()).unwrap(),
-    })
-}
-
-fn values(tensor: &Tensor) -> Vec<f64> {
-    tensor
-        .to_dtype(DType::F64)
-        .unwrap()
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap()
-}
-
-/// Largest difference over the largest expected value.
-fn relative_error(found: &Tensor, expected: &Tensor) -> f64 {
-    assert_eq!(found.dims(), expected.dims());
-    let (found, expected) = (values(found), values(expected));
-    let largest = expected.iter().fold(0f64, |m, v| m.max(v.abs()));
-    let worst = found
-        .iter()
-        .zip(&expected)
-        .fold(0f64, |m, (a, b)| m.max((a - b).abs()));
-    worst / largest
-}
-
-fn labels(golden: &Golden, key: &str) -> Tensor {
-    golden.io[key].to_dtype(DType::U32).unwrap()
-}
-
-fn close(found: &[f64], expected: &Tensor, limit: f64, what: &str) {
-    let found = Tensor::from_vec(found.to_vec(), expected.dims(), &Device::Cpu).unwrap();
-    let error = relative_error(&found, expected);
-    eprintln!("{what}: {error:.1e}");
-    assert!(error < limit, "{what} is off by {error:e}");
-}
-
-/// The stored start and draws of the first `batch` pictures.
-fn given(golden: &Golden, noise: &str, batch: usize) -> Noise {
-    let first = |tensor: &Tensor| -> Vec<f32> {
-        let part = tensor.narrow(0, 0, batch).unwrap();
-        part.flatten_all().unwrap().to_vec1().unwrap()
-    };
-    let draws = &golden.io[noise];
-    Noise::Given {
-        start: first(&golden.io["sample.z0"]),
-        draws: (0..draws.dim(0).unwrap())
-            .map(|index| first(&draws.get(index).unwrap()))
-            .collect(),
-    }
-}
-
-fn first_labels(golden: &Golden, batch: usize) -> Vec<u32> {
-    labels(golden, "sample.y")
-        .narrow(0, 0, batch)
-        .unwrap()
-        .to_vec1()
-        .unwrap()
-}
-
-fn run(golden: &Golden, settings: Settings, start: Start) -> Vec<f64> {
-    let mut sampler = Sampler::new(&golden.generator, settings, start).unwrap();
-    while !sampler.is_finished() {
-        sampler.step(&golden.generator, &mut || true).unwrap();
-    }
-    assert_eq!(sampler.state(), sampler.estimate());
-    sampler.state().to_vec()
+fn golden(set: &str) -> Option<Sampled> {
+    sampled(set, &Device::Cpu)
 }
 
 #[test]
 fn network_output_matches_the_reference() {
     for set in ["c1_sit_1d", "c2_sit_1d_qknorm", "c3_sit_2d", "c4_dit_1d"] {
-        let Some(golden) = golden(set) else { continue };
-        let t = golden.io["t"].to_dtype(DType::F32).unwrap();
-        let out = golden
-            .generator
-            .forward(&golden.io["x"], &t, &labels(&golden, "y"))
-            .unwrap();
-        close(&values(&out), &golden.io["out"], 2e-5, set);
+        if let Some(golden) = golden(set) {
+            golden.check_network(set);
+        }
     }
 }
 
 #[test]
 fn samplers_end_where_the_reference_ends() {
     for set in ["c1_sit_1d", "c2_sit_1d_qknorm"] {
-        let Some(golden) = golden(set) else { continue };
-        let number = |key: &str| golden.meta["sampler"][key].as_f64().unwrap();
-        let guided = Guidance {
-            scale: number("cfg_scale"),
-            low: number("guidance_low"),
-            high: number("guidance_high"),
-        };
-        let plain = Guidance { scale: 1.0, ..guided };
-        let interval = Guidance {
-            low: 0.2,
-            high: 0.8,
-            ..guided
-        };
-        for (name, guidance, solver, path) in [
-            ("ode_nocfg", plain, Solver::Euler, Path::Linear),
-            ("ode_cfg", guided, Solver::Euler, Path::Linear),
-            ("ode_heun_cfg", interval, Solver::Heun, Path::Linear),
-            ("sde_linear_nocfg", plain, Solver::Sde, Path::Linear),
-            ("sde_linear_cfg", guided, Solver::Sde, Path::Linear),
-            ("sde_cosine_cfg", guided, Solver::Sde, Path::Cosine),
-        ] {
-            let settings = Settings {
-                solver,
-                path,
-                steps: number("num_steps") as usize,
-                guidance,
-            };
-            let start = Start {
-                labels: first_labels(&golden, 2),
-                noise: given(&golden, "sample.sde_noise", 2),
-                original: None,
-            };
-            let end = run(&golden, settings, start);
-            close(
-                &end,
-                &golden.io[&format!("sample.{name}.final_f64")],
-                1e-4,
-                &format!("{set} {name}"),
-            );
+        if let Some(golden) = golden(set) {
+            golden.check_flow(set);
         }
     }
 }
@@ -196,53 +65,19 @@ fn diffusion_tables_match_the_reference() {
     }
 }
 
-fn dit_settings(golden: &Golden, path: Path) -> Settings {
-    Settings {
-        solver: Solver::Ddpm,
-        path,
-        steps: golden.meta["num_steps"].as_u64().unwrap() as usize,
-        guidance: Guidance {
-            scale: golden.meta["cfg_scale"].as_f64().unwrap(),
-            ..Guidance::default()
-        },
-    }
-}
-
 #[test]
 fn ancestral_sampling_follows_the_reference_step_by_step() {
-    let Some(golden) = golden("c4_dit_1d") else { return };
-    for (name, path) in [("linear", Path::Linear), ("cosine", Path::Cosine)] {
-        let settings = dit_settings(&golden, path);
-        let start = Start {
-            labels: first_labels(&golden, 2),
-            noise: given(&golden, "sample.noise", 2),
-            original: None,
-        };
-        let mut sampler = Sampler::new(&golden.generator, settings, start).unwrap();
-        let trajectory = &golden.io[&format!("sample.{name}.traj")];
-        for step in 0..settings.steps {
-            sampler.step(&golden.generator, &mut || true).unwrap();
-            close(
-                sampler.state(),
-                &trajectory.get(step).unwrap(),
-                1e-4,
-                &format!("{name} step {step}"),
-            );
-            if step == 0 {
-                let data = &golden.io[&format!("sample.{name}.first_step.pred_xstart")];
-                close(sampler.estimate(), data, 1e-4, "the data seen behind the noise");
-            }
-        }
-        assert!(sampler.is_finished());
+    if let Some(golden) = golden("c4_dit_1d") {
+        golden.check_ancestral();
     }
 }
 
 /// A doubled batch's output with guided noise, as [B, L, 2 D] rows of (noise, range) of the conditional half.
-fn guided_output(golden: &Golden, x: &Tensor, t: usize, y: &str, scale: f64) -> Vec<f64> {
+fn guided_output(golden: &Sampled, x: &Tensor, t: usize, y: &str, scale: f64) -> Vec<f64> {
     let half = x.narrow(0, 0, 2).unwrap();
     let x = Tensor::cat(&[&half, &half], 0).unwrap();
     let times = Tensor::full(t as f32, 4, &Device::Cpu).unwrap();
-    let out = values(&golden.generator.forward(&x, &times, &labels(golden, y)).unwrap());
+    let out = values(&golden.generator.forward(&x, &times, &golden.labels(y)).unwrap());
     let (cond, uncond) = out.split_at(out.len() / 2);
     let width = 2 * x.dim(2).unwrap();
     (cond.iter().zip(uncond).enumerate())
@@ -673,13 +508,13 @@ fn files_that_are_no_generator_say_so() {
         ),
     ] {
         std::fs::write(&files.config, config).unwrap();
-        let message = load(&files).unwrap_err().to_string();
+        let message = load(&files, &Device::Cpu).unwrap_err().to_string();
         assert!(message.contains(word), "{message}");
     }
     let good = r#"{"input_size": 4, "in_channels": 2, "hidden_size": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
         "num_classes": 5}"#;
     std::fs::write(&files.config, good).unwrap();
-    assert_eq!(load(&files).unwrap().hash().len(), 16);
+    assert_eq!(load(&files, &Device::Cpu).unwrap().hash().len(), 16);
     let cancelled = Generator::load(&files, &Device::Cpu, DType::F32, &mut |_, _| false);
     assert!(matches!(cancelled, Err(GeneratorError::Cancelled)));
 }
@@ -716,7 +551,7 @@ fn a_trainable_generator_predicts_as_any_other() {
         let generator = trainable(&args, golden.generator.class(), &variables);
         let t = golden.io["t"].to_dtype(DType::F32).unwrap();
         let out = generator
-            .forward(&golden.io["x"], &t, &labels(&golden, "y"))
+            .forward(&golden.io["x"], &t, &golden.labels("y"))
             .unwrap();
         let error = relative_error(&out, &golden.io["out"]);
         eprintln!("{set}: {error:.1e}");
@@ -737,7 +572,7 @@ fn losses_of_a_sit_match_the_reference() {
             let t = Tensor::new(t, &Device::Cpu).unwrap();
             let out = golden
                 .generator
-                .forward(&point.state, &t, &labels(&golden, "sample.y"))
+                .forward(&point.state, &t, &golden.labels("sample.y"))
                 .unwrap();
             let losses = flow_losses(&out, &point.velocity).unwrap();
             let name = format!("train.{draw_name}.{path_name}.loss_per_sample");
@@ -759,7 +594,7 @@ fn gradients_of_a_sit_match_the_reference() {
     let (latents, noise) = (&golden.io["train.latents"], &golden.io["train.noise"]);
     let point = FlowPoint::new(Path::Linear, latents, noise, &times).unwrap();
     let t: Vec<f32> = times.iter().map(|t| *t as f32).collect();
-    let classes = labels(&golden, "sample.y");
+    let classes = golden.labels("sample.y");
     let out = generator
         .forward(&point.state, &Tensor::new(t, &Device::Cpu).unwrap(), &classes)
         .unwrap();
@@ -797,7 +632,7 @@ fn losses_of_a_dit_match_the_reference() {
     let t = Tensor::new(&steps.map(|step| step as f32), &Device::Cpu).unwrap();
     let out = golden
         .generator
-        .forward(&state, &t, &labels(&golden, "train.y"))
+        .forward(&state, &t, &golden.labels("train.y"))
         .unwrap();
     let losses = diffusion_losses(&process, latents, noise, &state, &steps, &out).unwrap();
     close(&values(&losses.mse), &golden.io["train.mse"], 1e-5, "train.mse");
@@ -859,7 +694,7 @@ fn gradients_are_slopes_with_and_without_query_key_norms_and_of_a_dit() {
         let (args, variables) = variables(set).unwrap();
         let class = golden.generator.class();
         let generator = trainable(&args, class, &variables);
-        let (x, classes) = (&golden.io["x"], labels(&golden, "y"));
+        let (x, classes) = (&golden.io["x"], golden.labels("y"));
         let count = x.dim(0).unwrap();
         let noise = x.roll(1, 0).unwrap();
         let loss = || match class {

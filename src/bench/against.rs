@@ -6,6 +6,7 @@ use super::timing::Timing;
 use crate::engine::{EngineError, NoControl, RunOptions, Runner};
 use crate::picture::Planar;
 use crate::tokenizer::{ModelFiles, Tokenizer};
+use candle_core::Device;
 use serde::Deserialize;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ pub struct ComparedStage {
     pub difference: f64,
 }
 
-/// Loads a model on both sides and runs them by turns.
+/// Loads a model on both sides, on the same kind of device, and runs them by turns.
 ///
 /// # Errors
 /// A Python that does not start or has no torch, a model that it does not take, outputs that differ, and what our own
@@ -143,6 +144,7 @@ impl Python {
             .arg("--weights")
             .arg(&files.weights)
             .args(["--sizes", &sizes(runner.tokenizer())?.to_string()])
+            .args(["--device", device_in_torch(runner)])
             .args(["--precision", &info.precision])
             .args(["--threads", &info.threads.to_string()])
             .stdin(Stdio::piped())
@@ -252,6 +254,15 @@ impl Drop for Python {
         // It may have ended by itself, and there is nothing more to be done where it cannot be ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// PyTorch's name of the device that ours runs on.
+fn device_in_torch(runner: &Runner) -> &'static str {
+    match runner.tokenizer().device() {
+        Device::Cpu => "cpu",
+        Device::Cuda(_) => "cuda",
+        Device::Metal(_) => "mps",
     }
 }
 

@@ -1,7 +1,7 @@
 //! What generating costs: a step of a generator, and how the cost of a SiT grows with the number of tokens.
 
 use super::timing::Timing;
-use crate::engine::{EngineError, GeneratorRunner, NoControl, RunOptions, expected_threads};
+use crate::engine::{EngineError, GeneratorRunner, NoControl, RunOptions, expected_threads, open_device};
 use crate::generator::{Generator, GeneratorArgs, GeneratorClass, Noise, Settings, Start, generator_shapes};
 use crate::tokenizer::ModelFiles;
 use candle_core::{DType, Device, Tensor};
@@ -24,6 +24,8 @@ pub struct GeneratorBench {
     pub generator: String,
     /// [`crate::engine::GeneratorInfo::hash`].
     pub hash: String,
+    /// Such as "CPU".
+    pub device: String,
     /// Such as "f32".
     pub precision: String,
     /// Time to load it.
@@ -77,21 +79,23 @@ pub fn measure_generator(
     Ok(GeneratorBench {
         generator: info.name.clone(),
         hash: info.hash.clone(),
+        device: info.device.clone(),
         precision: info.precision.clone(),
         load_ms: info.load_ms,
         step,
     })
 }
 
-/// A SiT of the published width over sequences of several lengths, one picture at a time, f32 on the CPU.
+/// A SiT of the published width over sequences of several lengths, one picture at a time, in f32.
 ///
 /// # Errors
-/// Threads that the system refuses, a failing device.
+/// A device that cannot be had or fails, threads that the system refuses.
 pub fn token_costs(
     options: &RunOptions,
     counts: &[usize],
     per_count: Duration,
 ) -> Result<Vec<TokenCost>, EngineError> {
+    let device = &open_device(options.device)?;
     let threads = options
         .threads
         .filter(|threads| *threads > 0)
@@ -107,15 +111,13 @@ pub fn token_costs(
         counts
             .iter()
             .map(|&tokens| {
-                let network = network(tokens)?;
-                let x = Tensor::ones((1, tokens, TOKEN_VALUES), DType::F32, &Device::Cpu)?;
-                let t = Tensor::full(0.5_f32, 1, &Device::Cpu)?;
-                let label = Tensor::zeros(1, DType::U32, &Device::Cpu)?;
+                let network = network(tokens, device)?;
+                let x = Tensor::ones((1, tokens, TOKEN_VALUES), DType::F32, device)?;
+                let t = Tensor::full(0.5_f32, 1, device)?;
+                let label = Tensor::zeros(1, DType::U32, device)?;
                 let evaluation = Timing::of_runs(per_count, || {
-                    network
-                        .forward(&x, &t, &label)
-                        .map(drop)
-                        .map_err(EngineError::from)
+                    network.forward(&x, &t, &label)?;
+                    device.synchronize().map_err(EngineError::from)
                 })?;
                 Ok(TokenCost { tokens, evaluation })
             })
@@ -124,7 +126,7 @@ pub fn token_costs(
 }
 
 /// A SiT whose weights are all the same small number: the time does not depend on them.
-fn network(tokens: usize) -> Result<Generator, EngineError> {
+fn network(tokens: usize, device: &Device) -> Result<Generator, EngineError> {
     let args = GeneratorArgs {
         input_size: tokens,
         in_channels: TOKEN_VALUES,
@@ -146,7 +148,7 @@ fn network(tokens: usize) -> Result<Generator, EngineError> {
         .into_iter()
         .map(|(key, shape)| Ok((key, Tensor::full(0.01_f32, shape, &Device::Cpu)?)))
         .collect::<Result<HashMap<_, _>, candle_core::Error>>()?;
-    Ok(Generator::from_tensors(args, &tensors, &Device::Cpu)?)
+    Ok(Generator::from_tensors(args, &tensors, device)?)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::engine::{Control, EngineError, NoControl, Precision, RunOptions, Runn
 use crate::latent::{Edit, LatentSpace, LatentState};
 use crate::picture::Planar;
 use crate::tokenizer::ModelFiles;
+use candle_core::DType;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,10 +68,12 @@ pub struct ModelBench {
     pub device: String,
     /// Such as "f32".
     pub precision: String,
-    /// CPU threads the products use.
+    /// CPU threads the products use; 1 on a GPU.
     pub threads: usize,
-    /// What large matrix products of this precision reach on these threads, GFLOP/s; `None` on a GPU.
-    pub peak_gflop_per_s: Option<f64>,
+    /// Memory that the weights take on the device, bytes.
+    pub weight_bytes: u64,
+    /// What large matrix products of this precision reach on this device, on a CPU with these threads, GFLOP/s.
+    pub peak_gflop_per_s: f64,
     /// The same of products of 8-bit integers, by which the preview is judged; `None` where there is no preview.
     pub preview_peak_gop_per_s: Option<f64>,
     /// The same model in PyTorch, where a Python was given; one for each precision.
@@ -114,12 +117,16 @@ pub fn measure(
     let peak_memory_bytes = memory::peak_bytes();
     let previews = preview_times(&runner, &state, effort.per_stage)?;
     let peak_of = |format| runner.on_threads(|| peak::gflop_per_s(format));
-    let format = if options.precision == Precision::Bf16 {
-        ProductFormat::Bf16
-    } else {
-        ProductFormat::F32
+    let (format, dtype) = match options.precision {
+        Precision::Bf16 => (ProductFormat::Bf16, DType::BF16),
+        Precision::Auto | Precision::F32 => (ProductFormat::F32, DType::F32),
     };
-    let peak_gflop_per_s = (info.device == "CPU").then(|| peak_of(format)).transpose()?;
+    let device = runner.tokenizer().device().clone();
+    let peak_gflop_per_s = if device.is_cpu() {
+        peak_of(format)?
+    } else {
+        peak::gflop_per_s_on_gpu(&device, dtype)?
+    };
     let preview_peak_gop_per_s = previews.map(|_| peak_of(ProductFormat::Int8)).transpose()?;
     drop(runner);
     let options = RunOptions {
@@ -132,7 +139,9 @@ pub fn measure(
     let dragged = drag::Rig::new(files, &options, &state)?;
     let drag = dragged.drag(effort.drag_positions)?;
     let previewed_drag = dragged.previewed_drag(effort.drag_positions)?;
-    let rate = Rate { peak_gflop_per_s };
+    let rate = Rate {
+        peak_gflop_per_s: Some(peak_gflop_per_s),
+    };
     let mut stages = vec![
         rate.stage("load", loads, None),
         rate.stage("encode", encodes, flops::encode(&info.args)),
@@ -149,6 +158,7 @@ pub fn measure(
         device: info.device.clone(),
         precision: info.precision.clone(),
         threads: info.threads,
+        weight_bytes: info.weight_bytes,
         peak_gflop_per_s,
         preview_peak_gop_per_s,
         against: Vec::new(),

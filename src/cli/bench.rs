@@ -133,23 +133,22 @@ fn text(models: &[ModelBench]) -> String {
 }
 
 fn model_text(model: &ModelBench) -> String {
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let mut lines = format!(
-        "{} ({}) on {}, {}, {} threads\n",
-        model.model, model.hash, model.device, model.precision, model.threads
+        "{} ({}) on {}, {}, {} threads\npeak of large matrix products there: {:.0} GFLOP/s\nweights: {:.0} MiB\n",
+        model.model,
+        model.hash,
+        model.device,
+        model.precision,
+        model.threads,
+        model.peak_gflop_per_s,
+        mebibytes(model.weight_bytes)
     );
-    if let Some(peak) = model.peak_gflop_per_s {
-        lines.push_str(&format!(
-            "peak of large matrix products here: {peak:.0} GFLOP/s\n"
-        ));
-    }
     if let Some(peak) = model.preview_peak_gop_per_s {
         lines.push_str(&format!("peak in 8 bits: {peak:.0} Gop/s\n"));
     }
     if let Some(bytes) = model.peak_memory_bytes {
-        lines.push_str(&format!(
-            "peak memory: {:.0} MiB\n",
-            bytes as f64 / f64::from(1 << 20)
-        ));
+        lines.push_str(&format!("peak memory: {:.0} MiB\n", mebibytes(bytes)));
     }
     lines.push('\n');
     lines.push_str(&stages_table(&model.stages));
@@ -198,9 +197,10 @@ fn comparison_text(comparison: &Comparison) -> String {
 
 fn generator_text(generator: &GeneratorBench) -> String {
     format!(
-        "\n{} ({}), {}: a step of one picture takes {:.1} ms (median {:.1}), loading {:.0} ms\n",
+        "\n{} ({}) on {}, {}: a step of one picture takes {:.1} ms (median {:.1}), loading {:.0} ms\n",
         generator.generator,
         generator.hash,
+        generator.device,
         generator.precision,
         generator.step.best_ms,
         generator.step.median_ms,

@@ -1,6 +1,8 @@
 use super::EngineError;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "cuda")]
+use std::sync::{Mutex, PoisonError};
 
 /// Which device a model should run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -63,10 +65,60 @@ pub(super) fn name(device: &Device) -> String {
     }
 }
 
+/// One device for the whole process: its kernels are loaded once, and what one model frees another may use. It has a
+/// stream of its own, in which the work of all threads stands in order; candle's usual one has a stream for each thread,
+/// and what a thread uploads another could then read before it is there.
 #[cfg(feature = "cuda")]
 fn open_cuda() -> Result<Device, EngineError> {
-    start("CUDA", || Device::new_cuda(0))
+    static STARTED: Mutex<Option<Device>> = Mutex::new(None);
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(device) = &*started {
+        return Ok(device.clone());
+    }
+    let device = start("CUDA", || {
+        let device = Device::new_cuda_with_stream(0)?;
+        if let Device::Cuda(cuda) = &device {
+            keep_memory(cuda)?;
+        }
+        Ok(device)
+    })?;
+    Ok(started.insert(device).clone())
 }
+
+/// Memory that tensors leave stays with the program for the next ones. Without this the driver takes all of it back
+/// whenever a result is read, and maps it again for the next pass.
+#[cfg(feature = "cuda")]
+#[allow(unsafe_code)] // calls of the driver that have no safe form
+fn keep_memory(cuda: &candle_core::CudaDevice) -> candle_core::Result<()> {
+    use candle_core::cuda_backend::cudarc::driver::{result, sys};
+    let mut threshold_bytes = u64::MAX;
+    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: the context exists, its device has a pool that lives as long as the driver, and the attribute is a u64 that
+    // the call only reads.
+    let kept = unsafe {
+        result::device::get_default_mem_pool(cuda.cuda_stream().context().cu_device()).and_then(|pool| {
+            result::mem_pool::set_attribute(pool, attribute, (&raw mut threshold_bytes).cast())
+        })
+    };
+    kept.map_err(candle_core::Error::wrap)?;
+    // SAFETY: events order what several streams do; all work of this device is on its one stream.
+    unsafe { cuda.disable_event_tracking() };
+    Ok(())
+}
+
+/// As long as it lives, kernels that this thread starts find the shapes of earlier ones on the GPU and need no upload of
+/// their own; so do other values of up to 4 KiB, which stay there. For loops over passes of the same shapes.
+#[cfg(feature = "cuda")]
+pub(crate) fn keep_launch_parameters(device: &Device) -> impl Sized + use<> {
+    match device {
+        Device::Cuda(cuda) => Some(cuda.enable_cuda_graph_htod_cache()),
+        Device::Cpu | Device::Metal(_) => None,
+    }
+}
+
+/// As long as it lives, kernels are started faster on devices that can; here there is none.
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn keep_launch_parameters(_device: &Device) -> impl Sized + use<> {}
 
 #[cfg(not(feature = "cuda"))]
 fn open_cuda() -> Result<Device, EngineError> {

@@ -118,6 +118,17 @@ pub enum EngineError {
     },
 }
 
+impl EngineError {
+    /// Whether the GPU's memory was full.
+    pub(super) fn is_of_device_memory(&self) -> bool {
+        matches!(
+            self,
+            Self::Tokenizer(TokenizerError::DeviceMemory(_))
+                | Self::Generator(GeneratorError::Files(TokenizerError::DeviceMemory(_)))
+        )
+    }
+}
+
 impl From<TokenizerError> for EngineError {
     fn from(error: TokenizerError) -> Self {
         match error {

@@ -60,6 +60,8 @@ impl GeneratorRunner {
             Device::Cpu => Some(threads::pool(thread_count(options.threads))?),
             Device::Cuda(_) | Device::Metal(_) => None,
         };
+        // On a GPU the last weights may still be under way.
+        device.synchronize()?;
         let info = GeneratorInfo {
             name: files.name.clone(),
             hash: generator.hash().to_owned(),

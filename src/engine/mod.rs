@@ -35,8 +35,8 @@ pub use analyse::{AnalyseJob, Analysed, Analysis, AnalysisKind, BrushFound, Infl
 pub use aside::{Aside, AsideControl, AsideNews, Wake};
 pub use compare::{ReconstructJob, Reconstructed};
 pub use control::{Control, NoControl, Part};
-pub(crate) use device::open as open_device;
 pub use device::{DeviceChoice, Precision};
+pub(crate) use device::{keep_launch_parameters, open as open_device};
 pub use error::EngineError;
 pub use generate::{GenerateFrom, GenerateJob, GeneratedPicture, GenerationStep, PictureSeed};
 pub use generator_runner::{

@@ -101,6 +101,8 @@ impl Runner {
             Device::Cpu => Some(choose_pool(&tokenizer, &space, options.threads, control)?),
             Device::Cuda(_) | Device::Metal(_) => None,
         };
+        // On a GPU the last weights may still be under way.
+        device.synchronize()?;
         let info = ModelInfo {
             name: files.name.clone(),
             hash: tokenizer.hash().to_owned(),

@@ -78,6 +78,8 @@ pub enum EvictionReason {
     },
     /// Its files changed on disk or are gone; they are read anew.
     FilesChanged,
+    /// The GPU had no memory for another model beside it.
+    DeviceMemory,
 }
 
 impl fmt::Display for Eviction {
@@ -91,6 +93,10 @@ impl fmt::Display for Eviction {
                  counts too) they would take more than the limit of {} (`--memory-limit`). It is read again when it is \
                  needed",
                 size_text(limit_bytes)
+            ),
+            EvictionReason::DeviceMemory => write!(
+                f,
+                "{model} ({size}) left memory: the GPU had none left for another model. It is read again when it is needed"
             ),
             EvictionReason::FilesChanged => {
                 write!(
@@ -176,6 +182,15 @@ impl Shelf {
         let newest = self.models.last().map(|shelved| shelved.key.clone());
         let mut left = newest.map_or_else(Vec::new, |key| self.drop_outdated(&key));
         left.extend(self.shrink_to(limit_bytes, limit_bytes));
+        left
+    }
+
+    /// Lets all leave but the one in use: the device has no memory for another.
+    pub(super) fn clear(&mut self) -> Vec<Eviction> {
+        let mut left = Vec::new();
+        while let Some(place) = self.models.iter().position(|shelved| !self.is_in_use(shelved)) {
+            left.push(self.remove(place, EvictionReason::DeviceMemory));
+        }
         left
     }
 

@@ -375,9 +375,10 @@ impl Worker {
     fn open_generator(&mut self, files: &ModelFiles, control: &dyn Control) {
         self.make_room(&ShelfKey::of(files));
         let options = self.options;
-        match contained("opening the generator", || {
+        let opened = self.open_with_room("opening the generator", |_| {
             GeneratorRunner::open(files, &options, control)
-        }) {
+        });
+        match opened {
             Ok(generator) => {
                 let info = Arc::clone(generator.info());
                 let weight_bytes = info.weight_bytes;
@@ -519,8 +520,8 @@ impl Worker {
             return Ok(model);
         }
         self.make_room(&key);
-        let model: Arc<dyn Backend> =
-            Arc::from(contained("loading the model", || (self.open)(files, control))?);
+        let opened = self.open_with_room("loading the model", |open| open(files, control));
+        let model: Arc<dyn Backend> = Arc::from(opened?);
         self.shelf.put(key, Arc::clone(&model));
         Ok(model)
     }
@@ -529,6 +530,25 @@ impl Worker {
     fn make_room(&mut self, key: &ShelfKey) {
         let left = self.shelf.make_room(key, self.shared.memory_limit());
         self.shared.announce(left);
+    }
+
+    /// What `open` opens. Where the GPU has no memory for it, the models that are not in use leave, and it is tried once
+    /// more.
+    fn open_with_room<T>(
+        &mut self,
+        doing: &'static str,
+        open: impl Fn(&mut Open) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let result = contained(doing, || open(&mut self.open));
+        if !matches!(&result, Err(error) if error.is_of_device_memory()) {
+            return result;
+        }
+        let left = self.shelf.clear();
+        if left.is_empty() {
+            return result;
+        }
+        self.shared.announce(left);
+        contained(doing, || open(&mut self.open))
     }
 
     /// What was only kept because it was in use, or turned out larger than its file, may have to leave.

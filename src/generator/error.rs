@@ -24,7 +24,7 @@ pub enum GeneratorError {
     Cancelled,
     /// A tensor operation or the device failed.
     #[error(transparent)]
-    Candle(#[from] candle_core::Error),
+    Candle(candle_core::Error),
 }
 
 impl GeneratorError {
@@ -33,10 +33,17 @@ impl GeneratorError {
     }
 }
 
+impl From<candle_core::Error> for GeneratorError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::from(TokenizerError::from(error))
+    }
+}
+
 impl From<TokenizerError> for GeneratorError {
     fn from(error: TokenizerError) -> Self {
         match error {
             TokenizerError::Cancelled => Self::Cancelled,
+            TokenizerError::Candle(error) => Self::Candle(error),
             other => Self::Files(other),
         }
     }

@@ -1,5 +1,13 @@
 use std::path::{Path, PathBuf};
 
+/// What the drivers say when memory cannot be had: CUDA, its libraries, Metal. candle passes on nothing but their words.
+const MEMORY_FAULTS: [&str; 4] = [
+    "OUT_OF_MEMORY",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "Failed to create metal resource",
+];
+
 /// What can go wrong between a model's files and its outputs.
 ///
 /// Messages name the file and the key and say what to do; they are shown to a person as they are.
@@ -73,9 +81,26 @@ pub enum TokenizerError {
     /// A tensor handed to the model does not fit it.
     #[error("{0}")]
     Input(String),
+    /// The GPU's memory does not hold what was asked for.
+    #[error(
+        "the memory of the GPU is full ({0}): close other programs and models that use it, take `--precision bf16`, or \
+         choose the device `cpu`"
+    )]
+    DeviceMemory(String),
     /// A tensor operation or the device failed.
     #[error(transparent)]
-    Candle(#[from] candle_core::Error),
+    Candle(candle_core::Error),
+}
+
+impl From<candle_core::Error> for TokenizerError {
+    fn from(error: candle_core::Error) -> Self {
+        let reason = error.to_string();
+        if MEMORY_FAULTS.iter().any(|fault| reason.contains(fault)) {
+            Self::DeviceMemory(reason.lines().next().unwrap_or_default().to_owned())
+        } else {
+            Self::Candle(error)
+        }
+    }
 }
 
 impl TokenizerError {
@@ -91,5 +116,25 @@ impl TokenizerError {
             path: path.to_owned(),
             reason: reason.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_memory_is_told_from_other_faults_of_a_device() {
+        let of = |text: &str| TokenizerError::from(candle_core::Error::msg(text.to_owned()));
+        let full = of("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")\n  0: a frame");
+        assert!(matches!(full, TokenizerError::DeviceMemory(_)));
+        let message = full.to_string();
+        assert!(
+            message.contains("CUDA_ERROR_OUT_OF_MEMORY")
+                && message.contains("`cpu`")
+                && !message.contains("frame"),
+            "{message}"
+        );
+        assert!(matches!(of("shape mismatch"), TokenizerError::Candle(_)));
     }
 }

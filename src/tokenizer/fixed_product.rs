@@ -1,19 +1,43 @@
 //! Layers whose weights do not learn.
 
 use crate::kernel::{Activation, Isa, PackedWeight, product_of_rows};
-use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor};
+use candle_core::backend::BackendStorage;
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp1, Device, Error, Layout, MetalStorage, Result, Shape, Storage, Tensor,
+};
 use std::sync::Arc;
 
-/// `x` [rows, in] through fixed weights, f32 on the CPU. candle's own product goes back to both sides; this one to `x`
-/// alone, so that the gradient of an input costs no more than the pass itself.
+/// `x` [rows, in] through fixed weights: f32 on the CPU, on a GPU what the weights are. candle's own product goes back to
+/// both sides; this one to `x` alone, so that the gradient of an input costs no more than the pass itself, and no memory
+/// for gradients of weights.
 pub(super) enum FixedProduct {
     /// The whole layer, its bias included.
     Panels(Arc<PackedWeight>),
-    /// A weight [in, out].
+    /// A weight [in, out] on the device of `x`.
     Transposed(Tensor),
 }
 
 impl FixedProduct {
+    /// candle's product on a GPU; `of` finds that device's storage.
+    fn on_gpu<S: BackendStorage>(
+        &self,
+        x: &S,
+        layout: &Layout,
+        of: impl FnOnce(&Storage) -> Option<&S>,
+    ) -> Result<(S, Shape)> {
+        let elsewhere = || Error::msg("the weights of a fixed product lie on another device than its input");
+        let Self::Transposed(weight) = self else {
+            return Err(elsewhere());
+        };
+        let (storage, weight_layout) = weight.storage_and_layout();
+        let (rows, inputs) = layout.shape().dims2()?;
+        let (expected, outputs) = weight.dims2()?;
+        check_inputs(inputs, expected)?;
+        let weight = of(&storage).ok_or_else(elsewhere)?;
+        let product = x.matmul(weight, (1, rows, outputs, inputs), layout, weight_layout)?;
+        Ok((product, (rows, outputs).into()))
+    }
+
     fn inputs(&self) -> Result<usize> {
         match self {
             Self::Panels(packed) => Ok(packed.inputs()),
@@ -36,12 +60,7 @@ impl CustomOp1 for FixedProduct {
             .and_then(|(start, end)| values.get(start..end))
             .ok_or_else(|| Error::msg("an input of a fixed product is contiguous"))?;
         let (rows, inputs) = layout.shape().dims2()?;
-        let expected = self.inputs()?;
-        if inputs != expected {
-            return Err(Error::msg(format!(
-                "a fixed product takes {expected} channels, not {inputs}"
-            )));
-        }
+        check_inputs(inputs, self.inputs()?)?;
         match self {
             Self::Panels(packed) => {
                 let product = product_of_rows(Isa::best(), values, packed, Activation::None);
@@ -55,6 +74,20 @@ impl CustomOp1 for FixedProduct {
         }
     }
 
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.on_gpu(x, layout, |storage| match storage {
+            Storage::Cuda(weight) => Some(weight),
+            _ => None,
+        })
+    }
+
+    fn metal_fwd(&self, x: &MetalStorage, layout: &Layout) -> Result<(MetalStorage, Shape)> {
+        self.on_gpu(x, layout, |storage| match storage {
+            Storage::Metal(weight) => Some(weight),
+            _ => None,
+        })
+    }
+
     fn bwd(&self, x: &Tensor, _product: &Tensor, pull: &Tensor) -> Result<Option<Tensor>> {
         let weight = match self {
             // Unpacked for each pass back: beside the packed weights the unpacked ones would double the model.
@@ -65,6 +98,15 @@ impl CustomOp1 for FixedProduct {
         };
         Ok(Some(pull.contiguous()?.matmul(&weight.t()?)?))
     }
+}
+
+fn check_inputs(found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::msg(format!(
+        "a fixed product takes {expected} channels, not {found}"
+    )))
 }
 
 #[cfg(test)]

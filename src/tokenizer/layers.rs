@@ -2,6 +2,7 @@
 
 use super::fixed_product::FixedProduct;
 use super::fused;
+use super::over_rows;
 use super::source::Source;
 use super::{Math, TokenizerError};
 use crate::kernel::{self, Activation, FloatFormat, Grouping, Isa, PackedWeight, product_of_rows};
@@ -291,13 +292,10 @@ impl Linear {
                     .apply_op1(FixedProduct::Panels(Arc::clone(packed)))?;
                 after.apply(y.reshape(dims)?)
             }
-            Weight::Transposed(weight)
-                if math == Math::Differentiable && weight.dtype() == DType::F32 && x.device().is_cpu() =>
-            {
-                let y = x
-                    .contiguous()?
-                    .apply_op1(FixedProduct::Transposed(weight.clone()))?;
-                self.finish(&y, dims, math, after)
+            Weight::Transposed(weight) if math == Math::Differentiable && has_fixed_product(weight) => {
+                let x = x.to_dtype(weight.dtype())?.contiguous()?;
+                let y = x.apply_op1(FixedProduct::Transposed(weight.clone()))?;
+                self.finish(&y.to_dtype(DType::F32)?, dims, math, after)
             }
             Weight::AsGiven(weight) => self.finish(&product(&x, &weight.t()?)?, dims, math, after),
             Weight::Transposed(weight) => self.finish(&product(&x, weight)?, dims, math, after),
@@ -326,7 +324,11 @@ impl Linear {
             }
             return Ok(y.reshape(dims)?);
         }
-        after.apply(y.broadcast_add(&self.bias)?.reshape(dims)?)
+        let y = match math {
+            Math::Fused => y.broadcast_add(&self.bias)?,
+            Math::Differentiable => over_rows::shifted(y, &self.bias)?,
+        };
+        after.apply(y.reshape(dims)?)
     }
 }
 
@@ -349,6 +351,11 @@ impl After<'_> {
             Self::Add(residual) => (y + *residual)?,
         })
     }
+}
+
+/// Whether [`FixedProduct`] serves for a weight [in, out]: the CPU has no product of half floats.
+fn has_fixed_product(weight: &Tensor) -> bool {
+    !weight.device().is_cpu() || weight.dtype() == DType::F32
 }
 
 /// candle's product of `x` [rows, in] with a weight [in, out].
@@ -393,8 +400,20 @@ impl LayerNorm {
         }
         Ok(match math {
             Math::Fused => ops::layer_norm(&x.contiguous()?, &self.weight, &self.bias, NORM_EPSILON)?,
-            Math::Differentiable => ops::layer_norm_slow(x, &self.weight, &self.bias, NORM_EPSILON)?,
+            Math::Differentiable => self.differentiable(x)?,
         })
+    }
+}
+
+impl LayerNorm {
+    fn differentiable(&self, x: &Tensor) -> Result<Tensor, TokenizerError> {
+        let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+        let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+        let unit = centred.broadcast_div(&(variance + f64::from(NORM_EPSILON))?.sqrt()?)?;
+        Ok(over_rows::shifted(
+            &over_rows::scaled(&unit, &self.weight)?,
+            &self.bias,
+        )?)
     }
 }
 

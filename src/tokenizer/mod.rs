@@ -21,6 +21,7 @@ mod gaussian;
 mod head;
 mod layers;
 mod nearest;
+pub(crate) mod over_rows;
 pub(crate) mod picture_vit;
 mod quantiser;
 mod rotary;

@@ -6,6 +6,7 @@ use super::by_hand::WeightGradients;
 use super::cpu_vit::{CpuBlock, CpuNorm, CpuVit};
 use super::flash;
 use super::layers::{After, Builder, LayerNorm, Linear, RowChange, softmax};
+use super::over_rows;
 use super::rotary::{Rotary, Rotation};
 use super::stage::VitStages;
 use super::trained_vit::{BlockWeights, VitPass};
@@ -258,7 +259,7 @@ impl ScaledLinear {
         match &self.gamma {
             Some(gamma) => {
                 let y = self.linear.forward(x, math, After::Nothing)?;
-                Ok((y.broadcast_mul(gamma)? + residual)?)
+                Ok((over_rows::scaled(&y, gamma)? + residual)?)
             }
             None => self.linear.forward(x, math, After::Add(residual)),
         }

@@ -46,7 +46,7 @@ pub use presets::{PRESETS, Preset};
 pub use record::{RunRecord, Sheet};
 pub use run::{Outcome, Progress, Run};
 
-use crate::engine::open_device;
+use crate::engine::{keep_launch_parameters, open_device};
 use crate::picture::Planar;
 use crate::tokenizer::{Math, ModelClass, Tokenizer};
 use adversary::{Adversary, Pair, SavedAdversary};
@@ -163,7 +163,11 @@ impl Trainer {
             .iter()
             .map(|parameter| (parameter.key.clone(), parameter.in_graph()))
             .collect();
-        let parts = if device.is_cpu() { config.optimiser.parts } else { 1 };
+        let parts = if device.is_cpu() {
+            config.optimiser.parts
+        } else {
+            1
+        };
         let tokenizers = (0..parts)
             .map(|_| Tokenizer::for_training(config.args_at(step), tensors.clone()))
             .collect::<Result<_, _>>()?;
@@ -284,6 +288,7 @@ impl Trainer {
                     .map(|(teacher, projection)| (teacher, projection)),
                 opponent: opponent.as_ref(),
             };
+            let _kept = keep_launch_parameters(part.x.device());
             let loss = loss(part.tokenizer, &part.x, &weights, &aids)?;
             let gradients = part.tokenizer.backward(&loss.total)?;
             Ok((loss.terms, gradients, loss.found.detach()))

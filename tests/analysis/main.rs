@@ -9,7 +9,8 @@ mod support;
 
 mod analysing;
 mod gradients;
-mod models;
 mod painting;
 mod structure;
 mod workspace;
+
+use support::models;

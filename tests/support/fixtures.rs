@@ -3,9 +3,14 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+/// The repository: where cargo says it lies, which for a test that was built elsewhere is not where it was built.
+pub(crate) fn root() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+}
+
 /// The folder of a set that comes with the sources.
 pub(crate) fn folder(set: &str) -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/goldens")).join(set)
+    root().join("tests/fixtures/goldens").join(set)
 }
 
 /// Configuration of the set in `folder` with its sizes (`vit_overrides`) merged in, and its description.

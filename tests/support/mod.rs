@@ -1,20 +1,22 @@
-//! Reading golden sets and comparing with them.
+//! Reading golden sets and comparing with them, wherever the tensors lie.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub(crate) mod backward;
 pub(crate) mod fixtures;
 pub(crate) mod formula;
+pub(crate) mod forward;
 pub(crate) mod generator;
 pub(crate) mod memory;
+pub(crate) mod models;
 pub(crate) mod pickle;
+pub(crate) mod sampled;
 
 use candle_core::{DType, Device, Tensor};
+pub(crate) use fixtures::root;
 use serde_json::Value;
 use softscope::tokenizer::{ModelArgs, ModelFiles, NoHook, PassHook, Stage, Tokenizer, TokenizerError};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// The reference collection beside the repository, where it is there.
-const SHARED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
 
 /// A golden set: configuration, expected tensors, and its files with `vit_overrides` merged in.
 pub(crate) struct Golden {
@@ -29,7 +31,7 @@ pub(crate) struct Golden {
 
 /// The folder of a shared file or set; None, with a loud line, where the collection is not there.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let folder = Path::new(SHARED).join(path);
+    let folder = root().join("../shared").join(path);
     if folder.exists() {
         return Some(folder);
     }
@@ -98,12 +100,20 @@ impl Golden {
     }
 
     pub(crate) fn weights(&self) -> HashMap<String, Tensor> {
-        candle_core::safetensors::load(&self.files.weights, &Device::Cpu).unwrap()
+        self.weights_on(&Device::Cpu)
+    }
+
+    pub(crate) fn weights_on(&self, device: &Device) -> HashMap<String, Tensor> {
+        candle_core::safetensors::load(&self.files.weights, device).unwrap()
     }
 }
 
 pub(crate) fn load(files: &ModelFiles, dtype: DType) -> Tokenizer {
-    Tokenizer::load(files, &Device::Cpu, dtype, &mut |_, _| true).unwrap()
+    load_on(files, &Device::Cpu, dtype)
+}
+
+pub(crate) fn load_on(files: &ModelFiles, device: &Device, dtype: DType) -> Tokenizer {
+    Tokenizer::load(files, device, dtype, &mut |_, _| true).unwrap()
 }
 
 pub(crate) fn decode(tokenizer: &Tokenizer, z: &Tensor) -> Tensor {
@@ -133,8 +143,12 @@ impl PassHook for Recorder {
     }
 }
 
+pub(crate) fn on_cpu(tensor: &Tensor) -> Tensor {
+    tensor.to_device(&Device::Cpu).unwrap()
+}
+
 pub(crate) fn values(tensor: &Tensor) -> Vec<f64> {
-    tensor
+    on_cpu(tensor)
         .to_dtype(DType::F64)
         .unwrap()
         .flatten_all()

@@ -24,6 +24,8 @@ enum Cue {
     Step(f32),
     Finish,
     Fail,
+    /// Fails as a GPU does whose memory is full.
+    Full,
     Panic,
     /// Looks until it is cancelled.
     UntilCancelled,
@@ -70,6 +72,10 @@ impl Script {
                 Ok(Cue::Finish) => return Ok(WorkTurn::Done),
                 Ok(Cue::Again) => return Ok(WorkTurn::More),
                 Ok(Cue::Fail) => return Err(EngineError::Model("it is scripted to fail".to_owned())),
+                Ok(Cue::Full) => {
+                    let full = candle_core::Error::msg("CUDA_ERROR_OUT_OF_MEMORY");
+                    return Err(EngineError::from(full));
+                }
                 Ok(Cue::Panic) => panic!("scripted fault"),
                 Ok(Cue::UntilCancelled) => {
                     while !control.is_cancelled() {

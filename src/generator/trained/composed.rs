@@ -4,6 +4,7 @@ use super::modulation::{ATTENTION, MLP, Place};
 use super::pass::{BlockWeights, FINAL, GeneratorPass};
 use crate::generator::network::{NORM_EPS, QK_NORM_EPS};
 use crate::tokenizer::by_hand::Pair;
+use crate::tokenizer::over_rows::{over_tokens, shifted};
 use candle_core::{D, Result, Tensor};
 use candle_nn::ops;
 
@@ -14,11 +15,10 @@ struct Modulation {
 }
 
 impl Modulation {
-    /// [B, 1, D]
-    fn part(&self, part: usize) -> Result<Tensor> {
-        self.values
-            .narrow(1, part * self.width, self.width)?
-            .unsqueeze(1)
+    /// One part for every token of a sequence like `x` [B, T, D].
+    fn over_tokens(&self, part: usize, x: &Tensor) -> Result<Tensor> {
+        let part = self.values.narrow(1, part * self.width, self.width)?;
+        over_tokens(&part.unsqueeze(1)?.contiguous()?, x.dim(1)?)
     }
 
     /// The norm of `x` [B, T, D], scaled and shifted.
@@ -26,9 +26,8 @@ impl Modulation {
         let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         let normed = centred.broadcast_div(&(variance + f64::from(NORM_EPS))?.sqrt()?)?;
-        normed
-            .broadcast_mul(&(self.part(place.scale)? + 1.0)?)?
-            .broadcast_add(&self.part(place.shift)?)
+        let scale = self.over_tokens(place.scale, x)?;
+        (&normed + (&normed * scale)?)? + self.over_tokens(place.shift, x)?
     }
 }
 
@@ -36,7 +35,7 @@ impl Modulation {
 fn linear(x: &Tensor, (weight, bias): &Pair) -> Result<Tensor> {
     let (batch, length, inputs) = x.dims3()?;
     let rows = x.reshape((batch * length, inputs))?;
-    let product = rows.matmul(&weight.t()?)?.broadcast_add(bias)?;
+    let product = shifted(&rows.matmul(&weight.t()?)?, bias)?;
     product.reshape((batch, length, ()))
 }
 
@@ -45,11 +44,11 @@ impl BlockWeights {
         let modulation = modulation(condition, &self.modulation, x.dim(D::Minus1)?)?;
         let mixed = self.composed_attention(&modulation.apply(x, ATTENTION)?, heads)?;
         let projected = linear(&mixed, &self.proj)?;
-        let x = (x + projected.broadcast_mul(&modulation.part(ATTENTION.gate)?)?)?;
+        let x = (x + (projected * modulation.over_tokens(ATTENTION.gate, x)?)?)?;
         // candle's `gelu` is the tanh approximation, as the reference has it here.
         let hidden = linear(&modulation.apply(&x, MLP)?, &self.fc1)?.gelu()?;
         let fed = linear(&hidden, &self.fc2)?;
-        &x + fed.broadcast_mul(&modulation.part(MLP.gate)?)?
+        &x + (fed * modulation.over_tokens(MLP.gate, &x)?)?
     }
 
     /// [B, T, D] to mixed values [B, T, D].
@@ -71,7 +70,7 @@ impl BlockWeights {
 }
 
 fn modulation(condition: &Tensor, (weight, bias): &Pair, width: usize) -> Result<Modulation> {
-    let values = condition.matmul(&weight.t()?)?.broadcast_add(bias)?;
+    let values = shifted(&condition.matmul(&weight.t()?)?, bias)?;
     Ok(Modulation { values, width })
 }
 
@@ -137,11 +136,7 @@ mod tests {
             let by_hand = generator.forward(&x, &t, &labels).unwrap();
             let condition = generator.condition(&t, &labels).unwrap();
             let sequence = generator.sequence(&x).unwrap();
-            let composed = generator
-                .pass()
-                .unwrap()
-                .composed(&sequence, &condition)
-                .unwrap();
+            let composed = generator.pass().unwrap().composed(&sequence, &condition).unwrap();
             close(&by_hand, &composed, "prediction");
             let loss = |prediction: &Tensor| prediction.sqr().unwrap().mean_all().unwrap();
             let expected = generator.backward(&loss(&by_hand)).unwrap();

@@ -8,6 +8,7 @@ use super::network::time_code;
 use super::{GeneratorArgs, GeneratorClass, GeneratorError, schema};
 use crate::tokenizer::TokenizerError;
 use crate::tokenizer::by_hand::{Pair, WeightGradients};
+use crate::tokenizer::over_rows::shifted;
 use candle_core::backprop::GradStore;
 use candle_core::{Result as CandleResult, Tensor};
 use pass::{BlockWeights, GeneratorPass};
@@ -105,7 +106,7 @@ impl TrainableGenerator {
 
     fn linear(&self, layer: &str, x: &Tensor) -> Result<Tensor, GeneratorError> {
         let (weight, bias) = self.pair(layer)?;
-        Ok(x.matmul(&weight.t()?)?.broadcast_add(&bias)?)
+        Ok(shifted(&x.matmul(&weight.t()?)?, &bias)?)
     }
 
     /// SiLU of the sum of time and label embedding, [B, D].

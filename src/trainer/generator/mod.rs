@@ -18,6 +18,7 @@ use super::optimiser::{Optimiser, Parameter};
 use super::state::{self, Saved};
 use super::workers::Workers;
 use super::{StepReport, Terms, TrainConfig, TrainError};
+use crate::engine::keep_launch_parameters;
 use crate::generator::{
     FlowPoint, Generator, GeneratorArgs, GeneratorClass, TimeDraw, TrainableGenerator, flow_losses,
 };
@@ -109,6 +110,7 @@ impl Task {
 
     /// Loss of a part, and its gradients.
     fn pass(&self, generator: &TrainableGenerator, part: &Part) -> Result<(f64, GradStore), TrainError> {
+        let _kept = keep_launch_parameters(&self.device);
         let (point, t, labels) = self.inputs(part, &self.device)?;
         let prediction = generator.forward(&point.state, &t, &labels)?;
         let loss = flow_losses(&prediction, &point.velocity)?.mean(0)?;

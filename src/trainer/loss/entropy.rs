@@ -1,6 +1,7 @@
 //! How surely tokens choose codewords, and how evenly codewords are chosen (SoftVQ-VAE, section 3.2, as the reference
 //! computes it), with the gradient worked out in the same sweep.
 
+use crate::tokenizer::over_rows::row_sums;
 use crate::trainer::values::values;
 use candle_core::{CpuStorage, CustomOp1, D, Device, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
@@ -36,8 +37,10 @@ fn composed(similarities: &Tensor, log_floor: f32) -> Result<Tensor> {
     let weights = logs.exp()?;
     let row_entropy = (&weights * &logs)?.sum(D::Minus1)?.mean_all()?.neg()?;
     let rows = weights.elem_count() / weights.dim(D::Minus1)?.max(1);
-    let mean = weights.reshape((rows, ()))?.mean(0)?;
-    let mean_entropy = (&mean * (&mean + f64::from(log_floor))?.log()?)?.sum_all()?.neg()?;
+    let mean = (row_sums(&weights.reshape((rows, ()))?)? / rows as f64)?;
+    let mean_entropy = (&mean * (&mean + f64::from(log_floor))?.log()?)?
+        .sum_all()?
+        .neg()?;
     row_entropy - mean_entropy
 }
 

@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn candles_operations_give_the_same_terms_and_gradients() {
-        let values = |seed: f32| -> Vec<f32> { (1..=2 * 3 * 5 * 4).map(|i| (i as f32 * seed).sin()).collect() };
+        let values =
+            |seed: f32| -> Vec<f32> { (1..=2 * 3 * 5 * 4).map(|i| (i as f32 * seed).sin()).collect() };
         let tensor = |seed| Tensor::from_vec(values(seed), (2, 3, 5, 4), &Device::Cpu).unwrap();
         let (found, wanted) = (Var::from_tensor(&tensor(0.7)).unwrap(), tensor(1.3));
         let weights = Tensor::new(&[0.5_f32, 1.0, 0.3], &Device::Cpu).unwrap();
@@ -187,11 +188,18 @@ mod tests {
             let terms = terms.unwrap();
             let loss = (&terms * &weights).unwrap().sum_all().unwrap();
             let gradient = loss.backward().unwrap().get(&found).unwrap().clone();
-            (terms.to_vec1::<f32>().unwrap(), gradient_values(&gradient).unwrap())
+            (
+                terms.to_vec1::<f32>().unwrap(),
+                gradient_values(&gradient).unwrap(),
+            )
         };
         let (terms, gradient) = of(reconstruction_terms(&found, &wanted));
         let (composed_terms, composed_gradient) = of(composed(&found, &wanted));
-        for (a, b) in terms.iter().zip(&composed_terms).chain(gradient.iter().zip(&composed_gradient)) {
+        for (a, b) in terms
+            .iter()
+            .zip(&composed_terms)
+            .chain(gradient.iter().zip(&composed_gradient))
+        {
             assert!((a - b).abs() < 1e-6, "{a} and {b}");
         }
     }

@@ -144,6 +144,34 @@ fn a_lower_limit_takes_effect_at_once() {
 }
 
 #[test]
+fn a_full_gpu_keeps_the_model_in_use_alone_and_tries_once_more() {
+    let rig = Rig::with_model();
+    let stamp = rig.reconstruct(0, "b");
+    rig.open("b");
+    rig.finish_reconstruction("b", stamp);
+    let stamp = rig.reconstruct(0, "c");
+    rig.sees(&Seen::Open("c".to_owned()));
+    rig.cue(Cue::Full);
+    rig.expect_left("b");
+    rig.open("c");
+    rig.finish_reconstruction("c", stamp);
+
+    let stamp = rig.reconstruct(0, "d");
+    for attempt in 0..2 {
+        rig.sees(&Seen::Open("d".to_owned()));
+        rig.cue(Cue::Full);
+        if attempt == 0 {
+            rig.expect_left("c");
+        }
+    }
+    assert!(rig.expect_failed(stamp).contains("the memory of the GPU is full"));
+    let decode = rig.decode(0, 1.0);
+    rig.sees_decode(1.0);
+    rig.finish_decode(decode);
+    rig.is_idle();
+}
+
+#[test]
 fn an_open_generator_takes_its_part_of_the_limit() {
     let rig = Rig::with_model();
     let folder = tempfile::tempdir().unwrap();

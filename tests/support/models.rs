@@ -1,7 +1,7 @@
 //! Small models and tokens to measure.
 
-use crate::support::Golden;
-use softscope::engine::{Control, NoControl, RunOptions, Runner};
+use super::Golden;
+use softscope::engine::{Control, DeviceChoice, NoControl, RunOptions, Runner};
 use softscope::latent::{LatentState, Tokens};
 use softscope::picture::{Mask, Planar};
 
@@ -18,8 +18,13 @@ pub(crate) const SETS: [&str; 8] = [
 ];
 
 pub(crate) fn open(name: &str) -> Option<(Golden, Runner)> {
+    open_on(name, DeviceChoice::default())
+}
+
+pub(crate) fn open_on(name: &str, device: DeviceChoice) -> Option<(Golden, Runner)> {
     let golden = Golden::tiny(name)?;
     let options = RunOptions {
+        device,
         threads: Some(1),
         ..RunOptions::default()
     };
