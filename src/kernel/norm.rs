@@ -234,11 +234,13 @@ vectorised! {
 fn measure_rows(norm: &LayerNorm, x: &[f32], rows: usize, first: usize, statistics: &mut [RowStatistics]) {
     let count = norm.channels as f32;
     let mut lanes = [[0.0_f32; PANEL]; ROW_BLOCK];
-    for_each_panel(x, rows, first, statistics.len(), |_, row, values| {
-        for (lane, value) in lanes[row].iter_mut().zip(values) {
+    // All rows in one loop: one of a single row's lanes would be taken apart.
+    let of_rows = first * PANEL..(first + statistics.len()) * PANEL;
+    for x in x.chunks_exact((rows * PANEL).max(1)) {
+        for (lane, value) in lanes.as_flattened_mut().iter_mut().zip(&x[of_rows.clone()]) {
             *lane += value;
         }
-    });
+    }
     for (statistics, lanes) in statistics.iter_mut().zip(&mut lanes) {
         statistics.mean = in_halves(lanes, |x, y| x + y) / count;
         *lanes = [0.0; PANEL];

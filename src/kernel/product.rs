@@ -229,26 +229,33 @@ vectorised! {
             tile(isa, out.len() / width, &job, &mut sums);
             let levels = x.levels.get(row..).unwrap_or_default();
             for (at, out) in out.chunks_exact_mut(width).enumerate() {
-                let mut values = match levels.get(at) {
+                let values = match levels.get(at) {
                     Some(levels) => dequantise(&sums.integers()[at], *levels, weight),
-                    None => sums.floats()[at],
+                    None => with_bias(&sums.floats()[at], weight),
                 };
-                for (value, bias) in values.iter_mut().zip(weight.bias) {
-                    *value += bias;
-                }
                 ending.end(&values, out);
             }
         }
     }
 }
 
-/// What sums over 8-bit values stand for: those over (value - zero) are less by the zero times the sum of the weights.
+#[inline(always)]
+fn with_bias(sums: &[f32; PANEL], weight: &WeightPanel<'_>) -> [f32; PANEL] {
+    let mut values = *sums;
+    for (value, bias) in values.iter_mut().zip(weight.bias) {
+        *value += bias;
+    }
+    values
+}
+
+/// What sums over 8-bit values stand for, plus the bias: those over (value - zero) are less by the zero times the sum
+/// of the weights.
 #[inline(always)]
 fn dequantise(sums: &[i32; PANEL], levels: Levels, weight: &WeightPanel<'_>) -> [f32; PANEL] {
     let mut values = [0.0; PANEL];
-    let of_weight = weight.sums.iter().zip(weight.scales);
-    for ((value, sum), (weight_sum, scale)) in values.iter_mut().zip(sums).zip(of_weight) {
-        *value = (sum - levels.zero * weight_sum) as f32 * (levels.scale * scale);
+    for (lane, value) in values.iter_mut().enumerate() {
+        let sum = sums[lane] - levels.zero * weight.sums[lane];
+        *value = sum as f32 * (levels.scale * weight.scales[lane]) + weight.bias[lane];
     }
     values
 }

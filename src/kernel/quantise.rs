@@ -3,7 +3,7 @@
 use super::PANEL;
 use super::format::{Format, Levels, Tiling};
 use super::isa::{Isa, vectorised};
-use super::math::{bf16_pair, in_halves};
+use super::math::{bf16_pair, higher, in_halves, lower};
 use super::tile::MOST_ROWS;
 use rayon::prelude::*;
 
@@ -114,18 +114,6 @@ impl Ranges {
         }
         scalings
     }
-}
-
-/// The lower of two, the second where the first is no number.
-#[inline(always)]
-fn lower(x: f32, y: f32) -> f32 {
-    if x < y { x } else { y }
-}
-
-/// The higher of two, the second where the first is no number.
-#[inline(always)]
-fn higher(x: f32, y: f32) -> f32 {
-    if x > y { x } else { y }
 }
 
 /// How values of a row become levels.
