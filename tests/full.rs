@@ -1,20 +1,21 @@
-//! Models of real size with formula weights, at the contract's figures. They take memory and minutes, so they run
-//! only when asked for: `cargo nextest run --release --profile full`.
+//! Models of real size with formula weights, at the contract's figures, on the device that `SOFTSCOPE_TEST_DEVICE` names.
+//! They take memory and minutes, so they run only when asked for: `cargo nextest run --release --profile full`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable)] // a test stops at the first surprise
 
 mod support;
 
-use candle_core::{DType, Device, IndexOp, Tensor};
+use candle_core::{DType, IndexOp, Tensor};
 use softscope::engine::{GeneratorRunner, NoControl, RunOptions};
 use softscope::generator::{Noise, Settings, Start};
 use softscope::tokenizer::{ModelFiles, NoHook, PassHook, Posterior, Stage, Tokenizer, TokenizerError};
 use std::collections::HashMap;
 use std::time::Instant;
+use support::chosen::{choice, device};
 use support::formula::{key_hash, read_recipes, unit, write_safetensors};
 use support::generator;
 use support::memory::{peak_bytes, reset_peak};
-use support::{Golden, decode, differing_bytes, recon_bytes, relative_rms, shared, values};
+use support::{Golden, decode, differing_bytes, load_on, on_cpu, recon_bytes, relative_rms, shared, values};
 
 const TOKENS: f64 = 2e-4;
 const DEC: f64 = 5e-4;
@@ -115,7 +116,7 @@ fn check(name: &str) {
     let mut figures = BlockFigures::default();
     let encoding = tokenizer.encode(&golden.x(), &mut figures).unwrap();
     figures.check(&golden, "enc");
-    let dec = tokenizer.decode(golden.get("z"), &mut figures).unwrap();
+    let dec = on_cpu(&tokenizer.decode(golden.get("z"), &mut figures).unwrap());
     figures.check(&golden, "dec");
 
     for (what, found) in [("h", &encoding.h), ("z", &encoding.z)] {
@@ -145,6 +146,7 @@ fn check_top_weights(golden: &Golden, weights: &Tensor) {
         golden.get("softvq.top8_prob"),
         golden.get("softvq.top8_index").to_dtype(DType::U32).unwrap(),
     );
+    let weights = on_cpu(weights);
     let found = weights
         .contiguous()
         .unwrap()
@@ -199,7 +201,7 @@ fn check_edits(golden: &Golden, tokenizer: &Tokenizer) {
                 .unwrap()
         })
         .collect();
-    let swapped = decode(tokenizer, &Tensor::cat(&rows, 1).unwrap());
+    let swapped = on_cpu(&decode(tokenizer, &Tensor::cat(&rows, 1).unwrap()));
     let change = (swapped - golden.get("dec")).unwrap();
     let found = values(&change.sqr().unwrap().mean_all().unwrap())[0].sqrt();
     let expected = values(golden.get("edit.swap_3_20.delta_rms"))[0];
@@ -223,8 +225,10 @@ fn check_edits(golden: &Golden, tokenizer: &Tokenizer) {
 /// Loads a model and checks that no more than 1.2 times its weights were resident at any moment.
 fn load_within_memory(files: &ModelFiles) -> Tokenizer {
     let weights = std::fs::metadata(&files.weights).unwrap().len();
+    // Starting it is no part of the load.
+    let device = device();
     let before = reset_peak();
-    let tokenizer = Tokenizer::load(files, &Device::Cpu, DType::F32, &mut |_, _| true).unwrap();
+    let tokenizer = load_on(files, &device, DType::F32);
     if let Some(before) = before {
         let added = peak_bytes().unwrap().saturating_sub(before);
         let ratio = added as f64 / weights as f64;
@@ -287,7 +291,7 @@ fn check_formats(name: &str) {
     let expected: Vec<u8> = golden.get("u8_recon").flatten_all().unwrap().to_vec1().unwrap();
     let psnr = |dec: Tensor| support::psnr(&recon_bytes(&dec), &expected);
     for dtype in [DType::BF16, DType::F32] {
-        let tokenizer = support::load(&files, dtype);
+        let tokenizer = load_on(&files, &device(), dtype);
         let exact = psnr(tokenizer.decode(&z, &mut NoHook).unwrap());
         let preview = psnr(tokenizer.decode_preview(&z, &mut NoHook).unwrap());
         println!("{name} in {dtype:?}: PSNR {exact:.1} dB, preview {preview:.1} dB");
@@ -344,7 +348,11 @@ fn a_sit_xl_step() {
 
     let resting_bytes = reset_peak();
     let started = Instant::now();
-    let runner = GeneratorRunner::open(&files, &RunOptions::default(), &NoControl).unwrap();
+    let options = RunOptions {
+        device: choice(),
+        ..RunOptions::default()
+    };
+    let runner = GeneratorRunner::open(&files, &options, &NoControl).unwrap();
     let load_s = started.elapsed().as_secs_f64();
     let loaded_peak = peak_bytes();
     let mut settings = Settings::of(runner.info().class);

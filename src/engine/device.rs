@@ -91,16 +91,20 @@ fn open_cuda() -> Result<Device, EngineError> {
 #[allow(unsafe_code)] // calls of the driver that have no safe form
 fn keep_memory(cuda: &candle_core::CudaDevice) -> candle_core::Result<()> {
     use candle_core::cuda_backend::cudarc::driver::{result, sys};
-    let mut threshold_bytes = u64::MAX;
-    let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-    // SAFETY: the context exists, its device has a pool that lives as long as the driver, and the attribute is a u64 that
-    // the call only reads.
-    let kept = unsafe {
-        result::device::get_default_mem_pool(cuda.cuda_stream().context().cu_device()).and_then(|pool| {
-            result::mem_pool::set_attribute(pool, attribute, (&raw mut threshold_bytes).cast())
-        })
-    };
-    kept.map_err(candle_core::Error::wrap)?;
+    let stream = cuda.cuda_stream();
+    // Older and shared GPUs have no pools.
+    if stream.context().has_async_alloc() {
+        let mut threshold_bytes = u64::MAX;
+        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+        // SAFETY: the context exists, its device has a pool that lives as long as the driver, and the attribute is a u64
+        // that the call only reads.
+        let kept = unsafe {
+            result::device::get_default_mem_pool(stream.context().cu_device()).and_then(|pool| {
+                result::mem_pool::set_attribute(pool, attribute, (&raw mut threshold_bytes).cast())
+            })
+        };
+        kept.map_err(candle_core::Error::wrap)?;
+    }
     // SAFETY: events order what several streams do; all work of this device is on its one stream.
     unsafe { cuda.disable_event_tracking() };
     Ok(())

@@ -1,3 +1,4 @@
+use super::device::keep_launch_parameters;
 use super::runner::milliseconds;
 use super::{Control, EngineError, ModelInfo, RunOptions, device, threads};
 use crate::generator::{Generator, GeneratorArgs, GeneratorClass, Sampler, Settings, Start};
@@ -35,6 +36,7 @@ pub struct GeneratorInfo {
 pub struct GeneratorRunner {
     info: Arc<GeneratorInfo>,
     generator: Generator,
+    device: Device,
     /// Threads that candle's products are shared among; `None` on a GPU.
     pool: Option<ThreadPool>,
 }
@@ -76,6 +78,7 @@ impl GeneratorRunner {
         Ok(Self {
             info: Arc::new(info),
             generator,
+            device,
             pool,
         })
     }
@@ -99,6 +102,7 @@ impl GeneratorRunner {
     /// [`EngineError::Cancelled`], a fault of the device.
     pub fn step(&self, sampler: &mut Sampler, control: &dyn Control) -> Result<(), EngineError> {
         let generator = &self.generator;
+        let _kept = keep_launch_parameters(&self.device);
         let mut step = move || sampler.step(generator, &mut || !control.is_cancelled());
         Ok(match &self.pool {
             Some(pool) => pool.install(step),

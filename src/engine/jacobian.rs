@@ -2,6 +2,7 @@
 //! backward pass.
 
 use super::control::{Batched, ControlHook};
+use super::device::keep_launch_parameters;
 use super::runner::{check_tokens, decoder_stages, host, planars, tokens};
 use super::{Control, EngineError, Runner};
 use crate::latent::Tokens;
@@ -108,6 +109,7 @@ impl Runner {
             let values = z.values.repeat(copies);
             let start = Tensor::from_vec(values, (copies, z.count, z.dim), tokenizer.device())?;
             let start = Var::from_tensor(&start)?;
+            let _kept = keep_launch_parameters(tokenizer.device());
             let decoded = tokenizer.decode(start.as_tensor(), &mut ControlHook::new(control, stage_count))?;
             let store = loss(&decoded)?.backward()?;
             let gradient = match store.get(start.as_tensor()) {

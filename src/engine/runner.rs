@@ -1,4 +1,5 @@
 use super::control::ControlHook;
+use super::device::keep_launch_parameters;
 use super::threads::{self, BlockTimer};
 use super::{Control, DeviceChoice, EngineError, Precision, device};
 use crate::analysis::compare;
@@ -169,6 +170,7 @@ impl Runner {
         let stage_count = encoder_stages(&self.info.args);
         self.model.run(|tokenizer| {
             let batch = Tensor::from_vec(values, (pictures.len(), 3, side, side), &self.model.device)?;
+            let _kept = keep_launch_parameters(&self.model.device);
             let encoding = tokenizer.encode(&batch, &mut ControlHook::new(control, stage_count))?;
             latent_states(&encoding, &self.info.space)
         })
@@ -260,6 +262,7 @@ impl Runner {
         let stage_count = decoder_stages(&self.info.args);
         self.model.run(|tokenizer| {
             let z = Tensor::from_vec(values, shape, &self.model.device)?;
+            let _kept = keep_launch_parameters(&self.model.device);
             planars(&decode(
                 tokenizer,
                 &z,

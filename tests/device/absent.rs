@@ -1,7 +1,7 @@
 //! A device that cannot be had, and one that is full.
 
-use crate::chosen::device;
 use crate::support::Golden;
+use crate::support::chosen::device;
 use candle_core::{DType, Tensor};
 use softscope::engine::{DeviceChoice, EngineError, NoControl, RunOptions, Runner};
 

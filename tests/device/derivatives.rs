@@ -1,6 +1,6 @@
 //! What goes back through the decoder, against the CPU: gradients, maps of influence, the brush, painting.
 
-use crate::chosen::pair;
+use crate::support::chosen::pair;
 use crate::support::models::{SETS, decode, encoded, left_half, wave};
 use softscope::engine::{Ablation, NearHull, NoControl, PaintJob, PaintSettings, PaintTokens, Runner};
 use softscope::latent::{LatentState, Tokens};

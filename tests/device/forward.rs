@@ -1,6 +1,6 @@
 //! Passes through small models of every kind.
 
-use crate::chosen::device;
+use crate::support::chosen::device;
 use crate::support::{Golden, backward, decode, forward, load_on, psnr, recon_bytes, relative_rms};
 use candle_core::DType;
 use softscope::tokenizer::NoHook;

@@ -1,6 +1,5 @@
-//! The device that is to be used, against the authors' numbers and against the CPU. The environment variable
-//! `SOFTSCOPE_TEST_DEVICE` names it (`cpu`, `cuda`, `metal`; `auto`, or not set, as the program chooses by itself), and
-//! a line on standard error says which one it was.
+//! The device that is to be used (`SOFTSCOPE_TEST_DEVICE`), against the authors' numbers and against the CPU. A line on
+//! standard error says which one it was.
 //!
 //! In f32 the contract's figures hold on every device: they leave room for sums in another order, and would not for
 //! products of fewer bits (TF32 keeps 10 of 23).
@@ -12,7 +11,6 @@
 mod support;
 
 mod absent;
-mod chosen;
 mod derivatives;
 mod forward;
 mod sampling;

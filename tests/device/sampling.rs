@@ -1,6 +1,6 @@
 //! Generators: the network, and guided runs to their end.
 
-use crate::chosen::device;
+use crate::support::chosen::device;
 use crate::support::sampled::sampled;
 
 #[test]

@@ -1,6 +1,6 @@
 //! The models that ship, at their real size, against the CPU.
 
-use crate::chosen::choice;
+use crate::support::chosen::choice;
 use crate::support::{psnr, root};
 use softscope::engine::{
     DeviceChoice, GeneratorRunner, NoControl, Precision, RunOptions, Runner, tokens_of_latents,

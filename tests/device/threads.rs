@@ -1,6 +1,6 @@
 //! A device is one for all threads: what one begins, another finds done.
 
-use crate::chosen::{choice, pair};
+use crate::support::chosen::{choice, pair};
 use crate::support::models::{decode, encoded, open_on};
 use softscope::engine::NoControl;
 use std::thread;

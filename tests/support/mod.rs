@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 pub(crate) mod backward;
+pub(crate) mod chosen;
 pub(crate) mod fixtures;
 pub(crate) mod formula;
 pub(crate) mod forward;

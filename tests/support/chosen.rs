@@ -1,7 +1,8 @@
-//! The device under test.
+//! The device under test: as the environment variable `SOFTSCOPE_TEST_DEVICE` names it (`cpu`, `cuda`, `metal`; `auto`,
+//! or not set, as the program chooses by itself).
 
-use crate::support::Golden;
-use crate::support::models::open_on;
+use super::Golden;
+use super::models::open_on;
 use candle_core::Device;
 use softscope::engine::{DeviceChoice, Runner};
 use std::io::Write;
@@ -9,7 +10,7 @@ use std::sync::OnceLock;
 
 const VARIABLE: &str = "SOFTSCOPE_TEST_DEVICE";
 
-/// As the environment names it.
+/// As it is named.
 pub(crate) fn choice() -> DeviceChoice {
     match std::env::var(VARIABLE).as_deref() {
         Err(_) | Ok("auto") => DeviceChoice::Auto,
