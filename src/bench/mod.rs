@@ -8,16 +8,17 @@ mod flops;
 mod generator;
 mod memory;
 mod peak;
+mod product;
 mod timing;
 
 pub use against::{ComparedStage, Comparison, compare};
 pub use drag::{DragLatency, PreviewedDrag};
 pub use error::AgainstError;
 pub use generator::{GeneratorBench, TOKEN_COUNTS, TokenCost, measure_generator, token_costs};
+pub use product::{LinearProduct, ProductFormat};
 pub use timing::Timing;
 
 use crate::engine::{Control, EngineError, NoControl, Precision, RunOptions, Runner};
-use crate::kernel::Format;
 use crate::latent::{Edit, LatentSpace, LatentState};
 use crate::picture::Planar;
 use crate::tokenizer::ModelFiles;
@@ -117,8 +118,8 @@ pub fn measure(
     let previews = preview_times(&runner, &state, effort.per_stage)?;
     let peak_of = |format| runner.on_threads(|| peak::gflop_per_s(format));
     let (format, dtype) = match options.precision {
-        Precision::Bf16 => (Format::Bf16, DType::BF16),
-        Precision::Auto | Precision::F32 => (Format::F32, DType::F32),
+        Precision::Bf16 => (ProductFormat::Bf16, DType::BF16),
+        Precision::Auto | Precision::F32 => (ProductFormat::F32, DType::F32),
     };
     let device = runner.tokenizer().device().clone();
     let peak_gflop_per_s = if device.is_cpu() {
@@ -126,7 +127,7 @@ pub fn measure(
     } else {
         peak::gflop_per_s_on_gpu(&device, dtype)?
     };
-    let preview_peak_gop_per_s = previews.map(|_| peak_of(Format::Int8)).transpose()?;
+    let preview_peak_gop_per_s = previews.map(|_| peak_of(ProductFormat::Int8)).transpose()?;
     drop(runner);
     let options = RunOptions {
         threads: Some(info.threads),

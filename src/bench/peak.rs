@@ -1,11 +1,8 @@
 //! What this machine's matrix products reach, to hold a model's rate against: the fastest there is here of each
 //! precision, candle's own or the kernels'.
 
-use super::Timing;
+use super::{LinearProduct, ProductFormat, Timing};
 use crate::engine::EngineError;
-use crate::kernel::{
-    Finish, FloatFormat, Format, Grouping, Isa, Levels, Operand, PackedWeight, Words, product,
-};
 use candle_core::{DType, Device, Tensor};
 use std::time::Duration;
 
@@ -36,7 +33,7 @@ pub(super) fn gflop_per_s_on_gpu(device: &Device, dtype: DType) -> Result<f64, E
 }
 
 /// GFLOP/s of the fastest of a few large products on the calling thread's pool.
-pub(super) fn gflop_per_s(format: Format) -> Result<f64, EngineError> {
+pub(super) fn gflop_per_s(format: ProductFormat) -> Result<f64, EngineError> {
     let mut best = 0.0_f64;
     for shape in SHAPES {
         let gflop = 2.0 * (shape.0 * shape.1 * shape.2) as f64 / 1e9;
@@ -52,13 +49,13 @@ pub(super) fn gflop_per_s(format: Format) -> Result<f64, EngineError> {
 
 /// candle's product; None where it has none of this format.
 fn of_candle(
-    format: Format,
+    format: ProductFormat,
     (rows, inner, columns): (usize, usize, usize),
 ) -> Result<Option<Timing>, EngineError> {
     let dtype = match format {
-        Format::F32 => DType::F32,
-        Format::Bf16 => DType::BF16,
-        Format::Int8 => return Ok(None),
+        ProductFormat::F32 => DType::F32,
+        ProductFormat::Bf16 => DType::BF16,
+        ProductFormat::Int8 => return Ok(None),
     };
     let left = Tensor::ones((rows, inner), dtype, &Device::Cpu)?;
     let right = Tensor::ones((inner, columns), dtype, &Device::Cpu)?;
@@ -68,34 +65,11 @@ fn of_candle(
     Ok(Some(timing))
 }
 
-fn of_kernel(format: Format, (rows, inner, columns): (usize, usize, usize)) -> Timing {
-    let isa = Isa::best();
-    let float = if format == Format::Bf16 {
-        FloatFormat::Bf16
-    } else {
-        FloatFormat::F32
-    };
-    let row = vec![1.0; inner];
-    let weight = PackedWeight::new(float, inner, Grouping::dense(inner), &vec![0.0; columns], |_| {
-        (&row, 1.0)
-    });
-    let weight = if format == Format::Int8 {
-        weight.quantised(isa)
-    } else {
-        weight
-    };
-    let operand = Words::zeroed(format.operand_words(rows, inner));
-    let levels = vec![Levels { scale: 1.0, zero: 0 }; rows];
-    let x = Operand {
-        format,
-        rows,
-        words: operand.get(),
-        levels: if format == Format::Int8 { &levels } else { &[] },
-    };
-    let mut out = Words::zeroed(Format::F32.operand_words(rows, columns));
-    let out = out.take_f32(Format::F32.operand_words(rows, columns));
+fn of_kernel(format: ProductFormat, (rows, inner, columns): (usize, usize, usize)) -> Timing {
+    let (x, weight) = (vec![1.0; rows * inner], vec![1.0; columns * inner]);
+    let mut product = LinearProduct::new(format, inner, &x, &weight);
     let timing = Timing::of_runs(PER_SHAPE, || {
-        product(isa, &x, &weight, Finish::Store(out));
+        product.run();
         Ok::<_, std::convert::Infallible>(())
     });
     match timing {

@@ -2,7 +2,9 @@
 
 use super::format::{FloatFormat, Format};
 use super::isa::{Isa, vectorised};
-use super::math::{bf16_bits, exp_of_negative};
+use super::math::{
+    bf16_bits, bf16_bits_of_number, coarse_exp_of_negative, exp_of_negative, higher, in_halves,
+};
 use super::tile::{MOST_ROWS, Sums, TileJob, most_rows, tile};
 use super::{PANEL, Words, panels};
 use rayon::prelude::*;
@@ -43,7 +45,8 @@ struct Scratch {
     queries: Words,
     keys: Words,
     values: Words,
-    scores: Words,
+    /// One for each panel of tokens.
+    scores: Vec<Sums>,
     weights: Words,
     row: Vec<f32>,
     words: Vec<u32>,
@@ -136,40 +139,30 @@ impl Attention<'_> {
         let queries = scratch.queries.take(head_panels * self.length * words);
         let keys = scratch.keys.take(token_panels * head_panels * words * PANEL);
         let values = scratch.values.take(head_panels * token_panels * words * PANEL);
-        let scores = scratch.scores.take_f32(token_panels * most * PANEL);
+        let scores = &mut scratch.scores;
+        scores.resize_with(token_panels, Sums::new);
         let weights = scratch.weights.take(token_panels * most * words);
-        let mut sums = Sums([[0.0; PANEL]; MOST_ROWS]);
+        let mut sums = Sums::new();
         let tiles = self.asking().div_ceil(most);
         let mut row = self.from;
         for index in 0..tiles {
             let count = (self.until - row).div_ceil(tiles - index);
-            for (keys, scores) in keys
-                .chunks_exact(head_panels * words * PANEL)
-                .zip(scores.chunks_exact_mut(most * PANEL))
-            {
+            for (keys, scores) in keys.chunks_exact(head_panels * words * PANEL).zip(&mut *scores) {
                 let job = TileJob {
                     format,
                     rows: &queries[row * words..],
                     step: self.length * words,
                     weights: keys,
                     inner_panels: head_panels,
-                    start: None,
                     upcoming: &[],
                 };
-                tile(isa, count, &job, &mut sums);
-                for (scores, sums) in scores
-                    .as_chunks_mut::<PANEL>()
-                    .0
-                    .iter_mut()
-                    .zip(&sums.0)
-                    .take(count)
-                {
-                    *scores = *sums;
-                }
+                tile(isa, count, &job, scores);
             }
+            self.find_largest(scores, &mut sums);
             let mut factors = [0.0; MOST_ROWS];
             for (at, factor) in factors.iter_mut().enumerate().take(count) {
-                *factor = self.softmax(scores, most, at, weights);
+                let largest = in_halves(&sums.floats()[at], higher);
+                *factor = self.softmax(scores, most, at, largest, weights);
             }
             for (panel, values) in values.chunks_exact(token_panels * words * PANEL).enumerate() {
                 let job = TileJob {
@@ -178,11 +171,10 @@ impl Attention<'_> {
                     step: most * words,
                     weights: values,
                     inner_panels: token_panels,
-                    start: None,
                     upcoming: &[],
                 };
                 tile(isa, count, &job, &mut sums);
-                for (at, (sums, factor)) in sums.0.iter_mut().zip(&factors).take(count).enumerate() {
+                for (at, (sums, factor)) in sums.floats().iter_mut().zip(&factors).take(count).enumerate() {
                     for sum in sums.iter_mut() {
                         *sum *= factor;
                     }
@@ -194,43 +186,64 @@ impl Attention<'_> {
         }
     }
 
-    /// A row of scores [token panels, `most`, PANEL] to e^(score - largest); gives 1 over their sum.
+    /// The largest score of every lane of every row; scores beyond the tokens become the lowest.
     #[inline(always)]
-    fn softmax(&self, scores: &mut [f32], most: usize, row: usize, weights: &mut [u32]) -> f32 {
+    fn find_largest(&self, scores: &mut [Sums], largest: &mut Sums) {
+        let inside = self.length - (panels(self.length) - 1) * PANEL;
+        for row in scores.last_mut().into_iter().flat_map(Sums::floats) {
+            row[inside..].fill(f32::NEG_INFINITY);
+        }
+        // All rows in one loop: one of a single row's lanes would be taken apart.
+        let largest = largest.floats().as_flattened_mut();
+        largest.fill(f32::NEG_INFINITY);
+        for scores in scores {
+            for (largest, score) in largest.iter_mut().zip(scores.floats().as_flattened()) {
+                *largest = higher(*score, *largest);
+            }
+        }
+    }
+
+    /// A row of scores to e^(score - largest), [token panels, `most`, PANEL]; gives 1 over their sum.
+    #[inline(always)]
+    fn softmax(
+        &self,
+        scores: &mut [Sums],
+        most: usize,
+        row: usize,
+        largest: f32,
+        weights: &mut [u32],
+    ) -> f32 {
         let words = self.words();
         let last = panels(self.length) - 1;
         let inside = self.length - last * PANEL;
-        if let Some(beyond) =
-            scores.get_mut((last * most + row) * PANEL + inside..(last * most + row + 1) * PANEL)
-        {
-            beyond.fill(f32::NEG_INFINITY);
-        }
-        let mut largest = [f32::NEG_INFINITY; PANEL];
-        for scores in scores.as_chunks::<PANEL>().0.iter().skip(row).step_by(most) {
-            for (largest, score) in largest.iter_mut().zip(scores) {
-                *largest = if *score > *largest { *score } else { *largest };
-            }
-        }
-        let largest = largest.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut sums = [0.0_f32; PANEL];
-        let rows = scores.as_chunks::<PANEL>().0.iter().skip(row).step_by(most);
-        for (panel, (scores, weights)) in rows
-            .zip(weights.chunks_exact_mut(words).skip(row).step_by(most))
-            .enumerate()
-        {
-            let mut powers = *scores;
-            for power in &mut powers {
-                *power = exp_of_negative(*power - largest);
+        let weights = weights.chunks_exact_mut(words).skip(row).step_by(most);
+        for (panel, (scores, weights)) in scores.iter_mut().zip(weights).enumerate() {
+            let scores = &scores.floats()[row];
+            // One loop from score to word: nothing is kept between. What is beyond the tokens adds e^-87 to a sum of 1 or
+            // more.
+            let beyond = if panel == last { inside..PANEL } else { 0..0 };
+            match self.format {
+                FloatFormat::F32 => {
+                    for ((sum, score), word) in sums.iter_mut().zip(scores).zip(&mut *weights) {
+                        let power = exp_of_negative(*score - largest);
+                        *sum += power;
+                        *word = power.to_bits();
+                    }
+                    weights[beyond].fill(0);
+                }
+                FloatFormat::Bf16 => {
+                    let halves: &mut [u16] = bytemuck::cast_slice_mut(weights);
+                    for ((sum, score), half) in sums.iter_mut().zip(scores).zip(&mut *halves) {
+                        let power = coarse_exp_of_negative(*score - largest);
+                        *sum += power;
+                        *half = bf16_bits_of_number(power);
+                    }
+                    halves[beyond].fill(0);
+                }
             }
-            if panel == last {
-                powers[inside..].fill(0.0);
-            }
-            for (sum, power) in sums.iter_mut().zip(&powers) {
-                *sum += power;
-            }
-            self.format.encode(&powers, weights);
         }
-        1.0 / sums.iter().sum::<f32>()
+        1.0 / in_halves(&sums, |x, y| x + y)
     }
 }
 
@@ -274,7 +287,12 @@ fn read_channels(panel_major: &[f32], rows: usize, row: usize, first: usize, int
         let count = (PANEL - lane).min(into.len());
         let start = (channel / PANEL * rows + row) * PANEL + lane;
         let (part, rest) = into.split_at_mut(count);
-        part.copy_from_slice(&panel_major[start..start + count]);
+        let from = &panel_major[start..start + count];
+        // A whole panel is two vectors; anything else is a call.
+        match (part.as_mut_array::<PANEL>(), from.as_array()) {
+            (Some(part), Some(from)) => *part = *from,
+            _ => part.copy_from_slice(from),
+        }
         channel += count;
         into = rest;
     }

@@ -1,4 +1,5 @@
 use super::math::bf16_bits;
+use super::tile::MOST_ROWS;
 use super::{PANEL, panels};
 
 /// How a product's operands are kept. All sums are f32, or 32-bit integers for [`Format::Int8`].
@@ -13,7 +14,7 @@ pub(crate) enum Format {
 
 impl Format {
     /// Values of one 32-bit word.
-    pub(crate) fn values_per_word(self) -> usize {
+    pub(crate) const fn values_per_word(self) -> usize {
         match self {
             Self::F32 => 1,
             Self::Bf16 => 2,
@@ -22,14 +23,60 @@ impl Format {
     }
 
     /// Words that hold a row of a panel.
-    pub(crate) fn panel_words(self) -> usize {
+    pub(crate) const fn panel_words(self) -> usize {
         PANEL / self.values_per_word()
     }
 
     /// Words that hold activations [rows, channels].
     pub(crate) fn operand_words(self, rows: usize, channels: usize) -> usize {
-        panels(channels) * rows * self.panel_words()
+        self.words_of_panels(rows, panels(channels))
     }
+
+    /// Words that hold activations of some panels.
+    pub(crate) fn words_of_panels(self, rows: usize, panels: usize) -> usize {
+        match self {
+            Self::F32 | Self::Bf16 => panels * rows * self.panel_words(),
+            Self::Int8 => {
+                let tiling = Tiling::new(rows);
+                tiling.tiles() * tiling.tile_words(panels)
+            }
+        }
+    }
+}
+
+/// Rows of a tile where it has up to `most`: all tiles have about the same, so that none is left with a single row.
+pub(super) fn even_height(rows: usize, most: usize) -> usize {
+    rows.div_ceil(rows.div_ceil(most).max(1)).max(1)
+}
+
+/// How rows in 8 bits lie: in tiles as the register tile takes them, [tiles, channels / PANEL, words of a panel,
+/// [`MOST_ROWS`]].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tiling {
+    rows: usize,
+    /// Rows of every tile but the last.
+    pub(super) height: usize,
+}
+
+impl Tiling {
+    pub(super) fn new(rows: usize) -> Self {
+        Self {
+            rows,
+            height: even_height(rows, MOST_ROWS),
+        }
+    }
+
+    pub(super) fn tiles(self) -> usize {
+        self.rows.div_ceil(self.height)
+    }
+
+    /// Words of a tile of activations of `panels` panels.
+    pub(super) fn tile_words(self, panels: usize) -> usize {
+        panels * Self::PANEL_WORDS
+    }
+
+    /// Words of a panel of a tile.
+    pub(super) const PANEL_WORDS: usize = MOST_ROWS * Format::Int8.panel_words();
 }
 
 /// The formats that hold a value whatever lies beside it.
@@ -75,7 +122,8 @@ pub(crate) struct Levels {
     pub(crate) zero: i32,
 }
 
-/// Activations as a product reads them: panel-major [channels / PANEL, rows, PANEL].
+/// Activations as a product reads them: panel-major [channels / PANEL, rows, PANEL], or in tiles of rows where they are
+/// [`Format::Int8`], as [`super::quantise`] and [`super::LayerNorm::forward_quantised`] write them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Operand<'a> {
     pub(crate) format: Format,
@@ -94,5 +142,24 @@ impl<'a> Operand<'a> {
             words,
             levels: &[],
         }
+    }
+
+    /// Words from a tile's first row on, and how many lie between its panels.
+    #[inline(always)]
+    pub(super) fn tile(&self, row: usize, panels: usize) -> (&'a [u32], usize) {
+        let (start, step) = match self.format {
+            Format::Int8 => {
+                let tiling = Tiling::new(self.rows);
+                (
+                    row / tiling.height * tiling.tile_words(panels),
+                    Tiling::PANEL_WORDS,
+                )
+            }
+            Format::F32 | Format::Bf16 => {
+                let words = self.format.panel_words();
+                (row * words, self.rows * words)
+            }
+        };
+        (self.words.get(start..).unwrap_or_default(), step)
     }
 }

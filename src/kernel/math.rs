@@ -1,5 +1,7 @@
 //! Functions of single values that the compiler turns into vector instructions: no calls into libm, sums in lanes.
 
+use super::PANEL;
+
 /// Partial sums side by side, so that additions do not wait for each other.
 const LANES: usize = 16;
 
@@ -14,6 +16,32 @@ pub(crate) fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
         }
     }
     lanes.iter().sum::<f32>() + rest.iter().map(|value| term(*value)).sum::<f32>()
+}
+
+/// All lanes of a panel brought together by `join`, halves with each other first.
+#[inline(always)]
+pub(crate) fn in_halves(lanes: &[f32; PANEL], join: impl Fn(f32, f32) -> f32) -> f32 {
+    #[inline(always)]
+    fn half<const N: usize>(lanes: &[f32], join: &impl Fn(f32, f32) -> f32) -> [f32; N] {
+        std::array::from_fn(|lane| join(lanes[lane], lanes[lane + N]))
+    }
+    let lanes = half::<16>(lanes, &join);
+    let lanes = half::<8>(&lanes, &join);
+    let lanes = half::<4>(&lanes, &join);
+    let lanes = half::<2>(&lanes, &join);
+    join(lanes[0], lanes[1])
+}
+
+/// The lower of two, the second where the first is no number.
+#[inline(always)]
+pub(crate) fn lower(x: f32, y: f32) -> f32 {
+    if x < y { x } else { y }
+}
+
+/// The higher of two, the second where the first is no number.
+#[inline(always)]
+pub(crate) fn higher(x: f32, y: f32) -> f32 {
+    if x > y { x } else { y }
 }
 
 #[inline(always)]
@@ -34,6 +62,24 @@ pub(crate) fn largest(values: &[f32]) -> f32 {
 /// e^x for x up to 0, within 2 units in the last place; below -87 it stays at e^-87 (1.6e-38). NaN stays NaN.
 #[inline(always)]
 pub(crate) fn exp_of_negative(x: f32) -> f32 {
+    let (r, two_to_power) = split_exponent(x);
+    // e^r = 1 + r + r^2/2! + ... + r^7/7!, |r| up to ln(2)/2
+    let series = 1.0 / 5040.0;
+    let series = series * r + 1.0 / 720.0;
+    let series = series * r + 1.0 / 120.0;
+    two_to_power * exp_from_fourth(r, series * r + 1.0 / 24.0)
+}
+
+/// As [`exp_of_negative`], within 5e-5 of it: for what is rounded to bf16.
+#[inline(always)]
+pub(crate) fn coarse_exp_of_negative(x: f32) -> f32 {
+    let (r, two_to_power) = split_exponent(x);
+    two_to_power * exp_from_fourth(r, 1.0 / 24.0)
+}
+
+/// x as ln(2) times an integer and a rest: the rest, and 2 to that integer.
+#[inline(always)]
+fn split_exponent(x: f32) -> (f32, f32) {
     const LOWEST: f32 = -87.0;
     /// 1.5 * 2^23: adding it rounds to the nearest integer, which the low bits then hold.
     const ROUNDER: f32 = 12_582_912.0;
@@ -43,17 +89,17 @@ pub(crate) fn exp_of_negative(x: f32) -> f32 {
     let shifted = x * std::f32::consts::LOG2_E + ROUNDER;
     let power = shifted - ROUNDER;
     let r = x - power * LN_2_HIGH - power * LN_2_LOW;
-    // e^r = 1 + r + r^2/2! + ... + r^7/7!, |r| up to ln(2)/2
-    let series = 1.0 / 5040.0;
-    let series = series * r + 1.0 / 720.0;
-    let series = series * r + 1.0 / 120.0;
-    let series = series * r + 1.0 / 24.0;
-    let series = series * r + 1.0 / 6.0;
-    let series = series * r + 0.5;
-    let series = (series * r + 1.0) * r + 1.0;
     // 2^power: the integer goes to the exponent's place.
     let two_to_power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(1.0_f32.to_bits()));
-    series * two_to_power
+    (r, two_to_power)
+}
+
+/// 1 + r + r^2/2! + r^3/3! + r^4 times what is left.
+#[inline(always)]
+fn exp_from_fourth(r: f32, rest: f32) -> f32 {
+    let series = rest * r + 1.0 / 6.0;
+    let series = series * r + 0.5;
+    (series * r + 1.0) * r + 1.0
 }
 
 /// x/2 (1 + erf(x / sqrt 2)).
@@ -124,6 +170,12 @@ pub(crate) fn bf16_bits(x: f32) -> u16 {
     ((if is_nan { bits | QUIET } else { rounded }) >> 16) as u16
 }
 
+/// As [`bf16_bits`], ties away from 0, for what is a number.
+#[inline(always)]
+pub(crate) fn bf16_bits_of_number(x: f32) -> u16 {
+    (x.to_bits().wrapping_add(0x8000) >> 16) as u16
+}
+
 /// The value of a bfloat16's bits.
 #[inline(always)]
 pub(crate) fn bf16_value(bits: u16) -> f32 {
@@ -147,6 +199,8 @@ mod tests {
             let expected = f64::from(x).exp();
             let error = (f64::from(exp_of_negative(x)) - expected).abs() / expected;
             assert!(error < 3e-7, "e^{x} is off by {error:e}");
+            let error = (f64::from(coarse_exp_of_negative(x)) - expected).abs() / expected;
+            assert!(error < 5e-5, "the coarse e^{x} is off by {error:e}");
         }
         assert!(exp_of_negative(-1e30) < 2e-38);
         assert!(exp_of_negative(f32::NAN).is_nan());
@@ -178,6 +232,11 @@ mod tests {
                 found.to_bits() == expected.to_f32().to_bits() || (x.is_nan() && found.is_nan()),
                 "{x} became {found}, not {expected}"
             );
+            if x.is_finite() {
+                let found = bf16_value(bf16_bits_of_number(x));
+                let (error, least) = ((found - x).abs(), (expected.to_f32() - x).abs());
+                assert!(error == least, "{x} became {found}, not {expected}");
+            }
         }
         assert_eq!(bf16_pair(0x3f80_4000), (2.0, 1.0));
     }

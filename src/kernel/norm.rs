@@ -1,17 +1,32 @@
 //! Norms over the channels of each row.
 
+use super::format::Levels;
 use super::isa::{Isa, vectorised};
+use super::math::in_halves;
+use super::quantise::{Ranges, for_each_tile};
+use super::tile::MOST_ROWS;
 use super::{FloatFormat, Format, PANEL, panels};
 use rayon::prelude::*;
 
 /// Rows that are summed together: their lanes stay in the first-level cache, and a panel of them is a page of memory.
-pub(super) const ROW_BLOCK: usize = 32;
+const ROW_BLOCK: usize = 32;
 
 /// Mean and 1 / standard deviation of a row.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RowStatistics {
     mean: f32,
     factor: f32,
+}
+
+impl RowStatistics {
+    #[inline(always)]
+    fn normalise(&self, x: &[f32; PANEL], weight: &[f32; PANEL], bias: &[f32; PANEL]) -> [f32; PANEL] {
+        let mut values = *x;
+        for ((value, weight), bias) in values.iter_mut().zip(weight).zip(bias) {
+            *value = (*value - self.mean) * self.factor * weight + bias;
+        }
+        values
+    }
 }
 
 /// Scale and shift of each channel after the norm, 0 beyond the channels.
@@ -102,6 +117,46 @@ impl LayerNorm {
             });
     }
 
+    /// As [`Self::forward`], to 8 bits.
+    pub(crate) fn forward_quantised(
+        &self,
+        isa: Isa,
+        x: &[f32],
+        modulation: Option<&Modulation<'_>>,
+        levels: &mut Vec<Levels>,
+        words: &mut [u32],
+    ) {
+        let panels = panels(self.channels);
+        let rows = x.len() / (panels * PANEL).max(1);
+        for_each_tile(rows, panels, levels, words, |first, levels, words| {
+            quantise_tile(isa, self, x, rows, first, modulation, levels, words);
+        });
+    }
+
+    /// Calls `work` with (panel, row of `statistics`, values after the norm) for the rows from `first` on.
+    #[inline(always)]
+    fn for_each_row(
+        &self,
+        x: &[f32],
+        rows: usize,
+        first: usize,
+        statistics: &[RowStatistics],
+        modulation: Option<&Modulation<'_>>,
+        mut work: impl FnMut(usize, usize, &[f32; PANEL]),
+    ) {
+        for (panel, x) in x.chunks_exact((rows * PANEL).max(1)).enumerate() {
+            let (weight, bias) = (self.lanes(&self.weight, panel), self.lanes(&self.bias, panel));
+            let x = x.as_chunks::<PANEL>().0.iter().skip(first);
+            for (row, (x, of_row)) in x.zip(statistics).enumerate() {
+                let mut values = of_row.normalise(x, &weight, &bias);
+                if let Some(modulation) = modulation {
+                    modulation.apply(panel, rows, first + row, &mut values);
+                }
+                work(panel, row, &values);
+            }
+        }
+    }
+
     #[inline(always)]
     fn lanes(&self, values: &[f32], panel: usize) -> [f32; PANEL] {
         let values = values.get(panel * PANEL..).unwrap_or_default();
@@ -124,10 +179,7 @@ vectorised! {
         let rows_of_words = words.chunks_exact_mut(Format::from(format).panel_words());
         let all = x.as_chunks::<PANEL>().0.iter().zip(statistics).zip(rows_of_words);
         for (row, ((x, of_row), words)) in all.enumerate() {
-            let mut values = *x;
-            for ((value, weight), bias) in values.iter_mut().zip(&weight).zip(&bias) {
-                *value = (*value - of_row.mean) * of_row.factor * weight + bias;
-            }
+            let mut values = of_row.normalise(x, &weight, &bias);
             if let Some(modulation) = modulation {
                 modulation.apply(panel, statistics.len(), row, &mut values);
             }
@@ -137,7 +189,34 @@ vectorised! {
 }
 
 vectorised! {
-    /// Mean first, then the spread around it: the mean square less the squared mean would cancel.
+    /// Some rows to a tile of 8 bits.
+    fn quantise_tile [] (
+        isa,
+        norm: &LayerNorm,
+        x: &[f32],
+        rows: usize,
+        first: usize,
+        modulation: Option<&Modulation<'_>>,
+        levels: &mut [Levels],
+        words: &mut [u32],
+    ) {
+        let count = levels.len();
+        let mut statistics = [RowStatistics::default(); MOST_ROWS];
+        measure_rows(norm, x, rows, first, &mut statistics[..count]);
+        let statistics = &statistics[..count];
+        let mut ranges = Ranges::new();
+        norm.for_each_row(x, rows, first, statistics, modulation, |_, row, values| {
+            ranges.widen(row, values);
+        });
+        let scalings = ranges.levels(levels);
+        let words = words.as_chunks_mut().0;
+        norm.for_each_row(x, rows, first, statistics, modulation, |panel, row, values| {
+            scalings[row].round(values, row, &mut words[panel]);
+        });
+    }
+}
+
+vectorised! {
     fn measure [] (
         isa,
         norm: &LayerNorm,
@@ -146,34 +225,42 @@ vectorised! {
         first: usize,
         statistics: &mut [RowStatistics],
     ) {
-        let count = norm.channels as f32;
-        let mut lanes = [[0.0_f32; PANEL]; ROW_BLOCK];
-        for_each_panel(x, rows, first, statistics.len(), |_, row, values| {
-            for (lane, value) in lanes[row].iter_mut().zip(values) {
-                *lane += value;
-            }
-        });
-        for (statistics, lanes) in statistics.iter_mut().zip(&mut lanes) {
-            statistics.mean = total(lanes) / count;
-            *lanes = [0.0; PANEL];
+        measure_rows(norm, x, rows, first, statistics);
+    }
+}
+
+/// Mean first, then the spread around it: the mean square less the squared mean would cancel. Up to [`ROW_BLOCK`] rows.
+#[inline(always)]
+fn measure_rows(norm: &LayerNorm, x: &[f32], rows: usize, first: usize, statistics: &mut [RowStatistics]) {
+    let count = norm.channels as f32;
+    let mut lanes = [[0.0_f32; PANEL]; ROW_BLOCK];
+    // All rows in one loop: one of a single row's lanes would be taken apart.
+    let of_rows = first * PANEL..(first + statistics.len()) * PANEL;
+    for x in x.chunks_exact((rows * PANEL).max(1)) {
+        for (lane, value) in lanes.as_flattened_mut().iter_mut().zip(&x[of_rows.clone()]) {
+            *lane += value;
         }
-        for_each_panel(x, rows, first, statistics.len(), |panel, row, values| {
-            let mean = statistics[row].mean;
-            let within = norm.channels - panel * PANEL;
-            for (index, (lane, value)) in lanes[row].iter_mut().zip(values).enumerate() {
-                let distance = if index < within { value - mean } else { 0.0 };
-                *lane += distance * distance;
-            }
-        });
-        for (statistics, lanes) in statistics.iter_mut().zip(&lanes) {
-            statistics.factor = 1.0 / (total(lanes) / count + norm.epsilon).sqrt();
+    }
+    for (statistics, lanes) in statistics.iter_mut().zip(&mut lanes) {
+        statistics.mean = in_halves(lanes, |x, y| x + y) / count;
+        *lanes = [0.0; PANEL];
+    }
+    for_each_panel(x, rows, first, statistics.len(), |panel, row, values| {
+        let mean = statistics[row].mean;
+        let within = norm.channels - panel * PANEL;
+        for (index, (lane, value)) in lanes[row].iter_mut().zip(values).enumerate() {
+            let distance = if index < within { value - mean } else { 0.0 };
+            *lane += distance * distance;
         }
+    });
+    for (statistics, lanes) in statistics.iter_mut().zip(&lanes) {
+        statistics.factor = 1.0 / (in_halves(lanes, |x, y| x + y) / count + norm.epsilon).sqrt();
     }
 }
 
 /// Calls `work` with (panel, row of the block, values) for `count` rows from `first` on.
 #[inline(always)]
-pub(super) fn for_each_panel(
+fn for_each_panel(
     x: &[f32],
     rows: usize,
     first: usize,
@@ -186,20 +273,6 @@ pub(super) fn for_each_panel(
             work(panel, row, values);
         }
     }
-}
-
-/// The sum of lanes, in halves.
-#[inline(always)]
-fn total(lanes: &[f32; PANEL]) -> f32 {
-    let mut lanes = *lanes;
-    let mut width = PANEL / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] += lanes[lane + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Products of activations with packed weights, and what becomes of each sum while it is in the cache.
 
-use super::format::{FloatFormat, Format, Levels, Operand};
+use super::format::{FloatFormat, Format, Levels, Operand, Tiling, even_height};
 use super::isa::{Isa, vectorised};
-use super::math::{gelu, gelu_tanh};
-use super::tile::{MOST_ROWS, Start, Sums, TileJob, most_rows, tile};
+use super::math::{bf16_bits, gelu, gelu_tanh};
+use super::tile::{Sums, TileJob, most_rows, tile};
 use super::weight::{PackedWeight, WeightPanel};
 use super::{PANEL, Words, pack_rows, read_rows};
 use rayon::prelude::*;
@@ -75,11 +75,20 @@ impl<F: Fn(f32) -> f32 + Sync> Ending for Activated<F> {
 
     #[inline(always)]
     fn end(&self, sums: &[f32; PANEL], out: &mut [u32]) {
-        let mut values = *sums;
-        for value in &mut values {
-            *value = self.1(*value);
+        // One loop from sum to word: nothing is kept between.
+        match self.0 {
+            FloatFormat::F32 => {
+                for (word, sum) in out.iter_mut().zip(sums) {
+                    *word = self.1(*sum).to_bits();
+                }
+            }
+            FloatFormat::Bf16 => {
+                let halves: &mut [u16] = bytemuck::cast_slice_mut(out);
+                for (half, sum) in halves.iter_mut().zip(sums) {
+                    *half = bf16_bits(self.1(*sum));
+                }
+            }
         }
-        self.0.encode(&values, out);
     }
 }
 
@@ -90,7 +99,7 @@ impl<F: Fn(f32) -> f32 + Sync> Ending for Activated<F> {
 pub(crate) fn product(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, finish: Finish<'_>) {
     assert!(
         x.format == weight.format()
-            && x.words.len() >= weight.inner_panels() * x.rows * x.format.panel_words()
+            && x.words.len() >= x.format.words_of_panels(x.rows, weight.inner_panels())
             && (x.format != Format::Int8 || x.levels.len() >= x.rows),
         "a product is given an operand that does not fit its weight"
     );
@@ -152,7 +161,11 @@ fn run<E: Ending>(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, ending: &E, 
     if x.rows == 0 {
         return;
     }
-    let block = block_rows(x.rows, weight.output_panels(), most_rows(isa));
+    let tile_rows = match x.format {
+        Format::Int8 => Tiling::new(x.rows).height,
+        Format::F32 | Format::Bf16 => most_rows(isa),
+    };
+    let block = block_rows(x.rows, weight.output_panels(), tile_rows);
     out.par_chunks_mut(x.rows * width)
         .take(weight.output_panels())
         .enumerate()
@@ -191,58 +204,60 @@ vectorised! {
         ending: &E,
         out: &mut [E::Value],
     ) {
-        let (width, words) = (ending.width(), x.format.panel_words());
+        let width = ending.width();
         let rows = out.len() / width;
-        let tiles = rows.div_ceil(most_rows(isa));
-        let mut sums = Sums([[0.0; PANEL]; MOST_ROWS]);
-        let mut start = Start([[0; PANEL]; MOST_ROWS]);
-        let mut row = 0;
-        for index in 0..tiles {
-            // Tiles of about the same height: none is left with a single row.
-            let count = (rows - row).div_ceil(tiles - index);
-            let levels = x.levels.get(first_row + row..).unwrap_or_default();
-            let is_int8 = x.format == Format::Int8;
-            if is_int8 {
-                fill_start(levels, weight.sums, count, &mut start);
-            }
+        let height = match x.format {
+            Format::Int8 => Tiling::new(x.rows).height,
+            Format::F32 | Format::Bf16 => even_height(rows, most_rows(isa)),
+        };
+        // Each tile fetches its share of the next panel.
+        let next = weight.words.len().min(weight.upcoming.len());
+        let share = next.div_ceil(rows.div_ceil(height)).next_multiple_of(PANEL);
+        let mut upcoming = weight.upcoming[..next].chunks(share.max(1));
+        let mut sums = Sums::new();
+        for (index, out) in out.chunks_mut(height * width).enumerate() {
+            let row = first_row + index * height;
+            let (words, step) = x.tile(row, inner_panels);
             let job = TileJob {
                 format: x.format,
-                rows: x.words.get((first_row + row) * words..).unwrap_or_default(),
-                step: x.rows * words,
+                rows: words,
+                step,
                 weights: weight.words,
                 inner_panels,
-                start: is_int8.then_some(&start),
-                upcoming: weight
-                    .upcoming
-                    .get(index * inner_panels * PANEL..)
-                    .unwrap_or_default(),
+                upcoming: upcoming.next().unwrap_or_default(),
             };
-            tile(isa, count, &job, &mut sums);
-            let out = &mut out[row * width..(row + count) * width];
-            for (at, (sums, out)) in sums.0.iter_mut().zip(out.chunks_exact_mut(width)).enumerate() {
-                if let Some(levels) = levels.get(at) {
-                    for (sum, scale) in sums.iter_mut().zip(weight.scales) {
-                        *sum *= levels.scale * scale;
-                    }
-                }
-                for (sum, bias) in sums.iter_mut().zip(weight.bias) {
-                    *sum += bias;
-                }
-                ending.end(sums, out);
+            tile(isa, out.len() / width, &job, &mut sums);
+            let levels = x.levels.get(row..).unwrap_or_default();
+            for (at, out) in out.chunks_exact_mut(width).enumerate() {
+                let values = match levels.get(at) {
+                    Some(levels) => dequantise(&sums.integers()[at], *levels, weight),
+                    None => with_bias(&sums.floats()[at], weight),
+                };
+                ending.end(&values, out);
             }
-            row += count;
         }
     }
 }
 
-/// Sums over (value - zero) begin with minus the zero times the sum of the weights.
 #[inline(always)]
-fn fill_start(levels: &[Levels], weight_sums: &[i32], count: usize, start: &mut Start) {
-    for (start, levels) in start.0.iter_mut().zip(levels).take(count) {
-        for (start, sum) in start.iter_mut().zip(weight_sums) {
-            *start = -levels.zero * sum;
-        }
+fn with_bias(sums: &[f32; PANEL], weight: &WeightPanel<'_>) -> [f32; PANEL] {
+    let mut values = *sums;
+    for (value, bias) in values.iter_mut().zip(weight.bias) {
+        *value += bias;
     }
+    values
+}
+
+/// What sums over 8-bit values stand for, plus the bias: those over (value - zero) are less by the zero times the sum
+/// of the weights.
+#[inline(always)]
+fn dequantise(sums: &[i32; PANEL], levels: Levels, weight: &WeightPanel<'_>) -> [f32; PANEL] {
+    let mut values = [0.0; PANEL];
+    for (lane, value) in values.iter_mut().enumerate() {
+        let sum = sums[lane] - levels.zero * weight.sums[lane];
+        *value = sum as f32 * (levels.scale * weight.scales[lane]) + weight.bias[lane];
+    }
+    values
 }
 
 #[cfg(test)]
@@ -368,17 +383,11 @@ mod tests {
                 (&weight[row * inputs..][..inputs], 1.0)
             });
             let packed = packed.quantised(isa);
-            let mut floats = vec![0; Format::F32.operand_words(rows, inputs)];
-            pack_rows(isa, FloatFormat::F32, &x, inputs, grouping, &mut floats);
+            let mut floats = vec![0; Format::Bf16.operand_words(rows, inputs)];
+            pack_rows(isa, FloatFormat::Bf16, &x, inputs, grouping, &mut floats);
             let mut levels = Vec::new();
             let mut words = Words::zeroed(Format::Int8.operand_words(rows, inputs));
-            quantise(
-                isa,
-                bytemuck::cast_slice(&floats),
-                rows,
-                &mut levels,
-                words.get_mut(),
-            );
+            quantise(isa, &floats, rows, &mut levels, words.get_mut());
             let operand = Operand {
                 format: Format::Int8,
                 rows,

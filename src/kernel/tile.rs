@@ -2,6 +2,10 @@
 //!
 //! Both operands come in 32-bit words of 1 (f32), 2 (bf16) or 4 (int8) values along the inner dimension: a word of a
 //! row is broadcast and multiplied with 32 words of weights, one for each output.
+//!
+//! A row's words of a panel lie side by side, except in 8 bits: there the same word of all rows of a tile does, so that
+//! a tile reads one piece of memory from end to end. These products take half the time, and what their operands take
+//! to come counts twice.
 #![allow(unsafe_code)] // vector loads through pointers, after one check of both slices for each call
 
 use super::isa::Isa;
@@ -12,13 +16,25 @@ pub(crate) const MOST_ROWS: usize = 12;
 /// Most rows of a tile where registers are fewer.
 const PORTABLE_ROWS: usize = 3;
 
-/// Sums [rows, PANEL] of a tile.
+/// Sums [rows, PANEL] of a tile: floats, or integers of [`Format::Int8`].
 #[repr(align(64))]
-pub(crate) struct Sums(pub(crate) [[f32; PANEL]; MOST_ROWS]);
+pub(crate) struct Sums([[u32; PANEL]; MOST_ROWS]);
 
-/// What the sums of integers begin with [rows, PANEL].
-#[repr(align(64))]
-pub(crate) struct Start(pub(crate) [[i32; PANEL]; MOST_ROWS]);
+impl Sums {
+    pub(crate) fn new() -> Self {
+        Self([[0; PANEL]; MOST_ROWS])
+    }
+
+    #[inline(always)]
+    pub(crate) fn floats(&mut self) -> &mut [[f32; PANEL]; MOST_ROWS] {
+        bytemuck::cast_mut(&mut self.0)
+    }
+
+    #[inline(always)]
+    pub(crate) fn integers(&mut self) -> &mut [[i32; PANEL]; MOST_ROWS] {
+        bytemuck::cast_mut(&mut self.0)
+    }
+}
 
 /// Operands of a tile.
 #[derive(Clone, Copy)]
@@ -32,10 +48,18 @@ pub(crate) struct TileJob<'a> {
     pub(crate) weights: &'a [u32],
     /// Panels of the inner dimension.
     pub(crate) inner_panels: usize,
-    /// Of [`Format::Int8`]; others begin with 0.
-    pub(crate) start: Option<&'a Start>,
-    /// Weights that will be read soon.
+    /// Weights that will be read soon: what of them this tile is to fetch.
     pub(crate) upcoming: &'a [u32],
+}
+
+/// Where a word of a row lies among those of a panel.
+#[inline(always)]
+const fn place(format: Format, row: usize, word: usize) -> usize {
+    match format {
+        Format::F32 => row * PANEL + word,
+        Format::Bf16 => row * PANEL / 2 + word,
+        Format::Int8 => word * MOST_ROWS + row,
+    }
 }
 
 /// Rows that a tile should have at most.
@@ -47,7 +71,7 @@ pub(crate) fn most_rows(isa: Isa) -> usize {
     }
 }
 
-/// Sums of the first `count` rows, up to [`most_rows`].
+/// Sums of the first `count` rows, up to [`MOST_ROWS`].
 ///
 /// # Panics
 /// Operands shorter than their sizes say.
@@ -56,8 +80,8 @@ pub(crate) fn tile(isa: Isa, count: usize, job: &TileJob<'_>, sums: &mut Sums) {
     let words = job.format.panel_words();
     let last_panel = job.inner_panels.saturating_sub(1);
     assert!(
-        count <= most_rows(isa)
-            && job.rows.len() >= last_panel * job.step + count * words
+        count <= MOST_ROWS
+            && job.rows.len() > last_panel * job.step + place(job.format, count.max(1) - 1, words - 1)
             && job.weights.len() >= job.inner_panels * words * PANEL,
         "a tile of {count} rows is given operands too short for it"
     );
@@ -65,46 +89,34 @@ pub(crate) fn tile(isa: Isa, count: usize, job: &TileJob<'_>, sums: &mut Sums) {
     if isa.has_own_tile() {
         return wide::tile(isa, count, job, sums);
     }
-    match count {
-        0 => {}
-        1 => portable::tile::<1>(isa, job, sums),
-        2 => portable::tile::<2>(isa, job, sums),
-        _ => portable::tile::<PORTABLE_ROWS>(isa, job, sums),
-    }
+    portable::in_parts(isa, count, job, sums);
 }
 
 #[cfg(target_arch = "x86_64")]
 mod wide {
     use super::super::isa::Level;
-    use super::{Format, Isa, PANEL, Sums, TileJob, portable};
+    use super::{Format, Isa, PANEL, Sums, TileJob, place, portable};
     use std::arch::x86_64::{
-        __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm512_castsi512_ps, _mm512_cvtepi32_ps,
+        __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm512_castps_si512, _mm512_castsi512_ps,
         _mm512_dpbf16_ps, _mm512_dpbusd_epi32, _mm512_fmadd_ps, _mm512_loadu_si512, _mm512_set1_epi32,
-        _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_ps,
+        _mm512_setzero_ps, _mm512_setzero_si512, _mm512_storeu_si512,
     };
 
-    /// Defines a tile of `R` rows: how sums begin, how a word of weights is added to them, and how they end.
+    /// Defines a tile of `R` rows: what sums are, how a word of weights is added to them, and their bits.
     macro_rules! tile {
-        ($name:ident, $features:literal, $words:literal, $sum:ty, $zero:ident, $begin:expr, $add:expr, $end:expr) => {
+        ($name:ident, $features:literal, $format:expr, $sum:ty, $zero:ident, $add:expr, $bits:expr) => {
             /// # Safety
             /// The features have to be there, and the operands as long as [`super::tile`] checks.
             #[target_feature(enable = $features)]
             unsafe fn $name<const R: usize>(job: &TileJob<'_>, sums: &mut Sums) {
+                const WORDS: usize = $format.panel_words();
                 let mut registers: [[$sum; 2]; R] = [[$zero(); 2]; R];
-                if let Some(start) = job.start {
-                    for (registers, start) in registers.iter_mut().zip(&start.0) {
-                        for (register, start) in registers.iter_mut().zip(start.as_chunks::<16>().0) {
-                            // SAFETY: `start` is 16 words.
-                            *register = $begin(unsafe { _mm512_loadu_si512(start.as_ptr().cast()) });
-                        }
-                    }
-                }
                 let mut rows = job.rows.as_ptr();
                 let mut weights = job.weights.as_ptr();
-                let mut upcoming = job.upcoming.as_ptr();
+                let mut upcoming = job.upcoming.chunks(PANEL);
                 for _ in 0..job.inner_panels {
-                    for word in 0..$words {
-                        // SAFETY: the caller checked that there are `inner_panels * $words * PANEL` words.
+                    for word in 0..WORDS {
+                        // SAFETY: the caller checked that there are `inner_panels * WORDS * PANEL` words.
                         let (first, second) = unsafe {
                             (
                                 _mm512_loadu_si512(weights.cast()),
@@ -113,21 +125,23 @@ mod wide {
                         };
                         for (row, registers) in registers.iter_mut().enumerate() {
                             // SAFETY: row < R, and the caller checked that the last panel holds R rows.
-                            let value = _mm512_set1_epi32(unsafe { *rows.add(row * $words + word) } as i32);
+                            let value = unsafe { *rows.add(place($format, row, word)) };
+                            let value = _mm512_set1_epi32(value as i32);
                             registers[0] = $add(registers[0], value, first);
                             registers[1] = $add(registers[1], value, second);
                         }
                         weights = weights.wrapping_add(PANEL);
                     }
-                    _mm_prefetch::<_MM_HINT_T1>(upcoming.cast());
-                    _mm_prefetch::<_MM_HINT_T1>(upcoming.wrapping_add(16).cast());
-                    upcoming = upcoming.wrapping_add(32);
+                    if let Some(upcoming) = upcoming.next() {
+                        _mm_prefetch::<_MM_HINT_T1>(upcoming.as_ptr().cast());
+                        _mm_prefetch::<_MM_HINT_T1>(upcoming.as_ptr().wrapping_add(PANEL / 2).cast());
+                    }
                     rows = rows.wrapping_add(job.step);
                 }
                 for (registers, sums) in registers.iter().zip(&mut sums.0) {
                     for (register, sums) in registers.iter().zip(sums.as_chunks_mut::<16>().0) {
-                        // SAFETY: `sums` is 16 floats.
-                        unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), $end(*register)) };
+                        // SAFETY: `sums` is 16 words.
+                        unsafe { _mm512_storeu_si512(sums.as_mut_ptr().cast(), $bits(*register)) };
                     }
                 }
             }
@@ -137,20 +151,18 @@ mod wide {
     tile!(
         tile_f32,
         "avx512f",
-        32,
+        Format::F32,
         __m512,
         _mm512_setzero_ps,
-        |start| _mm512_cvtepi32_ps(start),
         |sum, value, weights| _mm512_fmadd_ps(_mm512_castsi512_ps(value), _mm512_castsi512_ps(weights), sum),
-        |sum| sum
+        |sum| _mm512_castps_si512(sum)
     );
     tile!(
         tile_bf16,
         "avx512f,avx512bf16",
-        16,
+        Format::Bf16,
         __m512,
         _mm512_setzero_ps,
-        |start| _mm512_cvtepi32_ps(start),
         // SAFETY: both are 512 bits, and every pattern of bits is a value.
         |sum, value: __m512i, weights: __m512i| unsafe {
             _mm512_dpbf16_ps(
@@ -159,17 +171,16 @@ mod wide {
                 std::mem::transmute::<__m512i, __m512bh>(weights),
             )
         },
-        |sum| sum
+        |sum| _mm512_castps_si512(sum)
     );
     tile!(
         tile_int8,
         "avx512f,avx512vnni",
-        8,
+        Format::Int8,
         __m512i,
         _mm512_setzero_si512,
-        |start| start,
         |sum, value, weights| _mm512_dpbusd_epi32(sum, value, weights),
-        |sum| _mm512_cvtepi32_ps(sum)
+        |sum| sum
     );
 
     /// Calls `$tile` with its number of rows as a constant.
@@ -209,22 +220,16 @@ mod wide {
 mod portable {
     use super::super::isa::{Level, vectorised};
     use super::super::math::bf16_pair;
-    use super::{Format, Isa, PANEL, PORTABLE_ROWS, Sums, TileJob};
+    use super::{Format, Isa, PANEL, PORTABLE_ROWS, Sums, TileJob, place};
 
-    /// More rows than a tile of these has, some at a time.
-    #[cfg(target_arch = "x86_64")]
+    /// Some rows at a time, as many as a tile has where registers are few.
     pub(super) fn in_parts(isa: Isa, count: usize, job: &TileJob<'_>, sums: &mut Sums) {
-        let mut part = Sums([[0.0; PANEL]; super::MOST_ROWS]);
-        let mut start = super::Start([[0; PANEL]; super::MOST_ROWS]);
+        let mut part = Sums::new();
         let mut first = 0;
         while first < count {
             let rows = PORTABLE_ROWS.min(count - first);
-            if let Some(all) = job.start {
-                start.0[..rows].copy_from_slice(&all.0[first..first + rows]);
-            }
             let job = TileJob {
-                rows: &job.rows[first * job.format.panel_words()..],
-                start: job.start.map(|_| &start),
+                rows: &job.rows[place(job.format, first, 0)..],
                 ..*job
             };
             match rows {
@@ -262,15 +267,18 @@ mod portable {
 
     /// Calls `add` with every word of the rows, each with its 32 words of weights.
     #[inline(always)]
-    fn for_each_word<const R: usize>(job: &TileJob<'_>, mut add: impl FnMut(usize, u32, &[u32; PANEL])) {
-        let words = job.format.panel_words();
+    fn for_each_word<const R: usize>(
+        format: Format,
+        job: &TileJob<'_>,
+        mut add: impl FnMut(usize, u32, &[u32; PANEL]),
+    ) {
+        let words = format.panel_words();
         let weights = job.weights.as_chunks::<PANEL>().0;
         for (panel, weights) in weights.chunks_exact(words).take(job.inner_panels).enumerate() {
-            let rows: [&[u32]; R] =
-                std::array::from_fn(|row| &job.rows[panel * job.step + row * words..][..words]);
+            let rows = &job.rows[panel * job.step..][..=place(format, R - 1, words - 1)];
             for (word, weights) in weights.iter().enumerate() {
-                for (row, values) in rows.iter().enumerate() {
-                    add(row, values[word], weights);
+                for row in 0..R {
+                    add(row, rows[place(format, row, word)], weights);
                 }
             }
         }
@@ -279,35 +287,32 @@ mod portable {
     #[inline(always)]
     fn tile_f32<const R: usize, const FUSED: bool>(job: &TileJob<'_>, sums: &mut Sums) {
         let mut registers = [[0.0_f32; PANEL]; R];
-        for_each_word::<R>(job, |row, value, weights| {
+        for_each_word::<R>(Format::F32, job, |row, value, weights| {
             let value = f32::from_bits(value);
             for (sum, weight) in registers[row].iter_mut().zip(weights) {
                 *sum = add::<FUSED>(*sum, value, f32::from_bits(*weight));
             }
         });
-        sums.0[..R].copy_from_slice(&registers);
+        sums.floats()[..R].copy_from_slice(&registers);
     }
 
     #[inline(always)]
     fn tile_bf16<const R: usize, const FUSED: bool>(job: &TileJob<'_>, sums: &mut Sums) {
         let mut registers = [[0.0_f32; PANEL]; R];
-        for_each_word::<R>(job, |row, value, weights| {
+        for_each_word::<R>(Format::Bf16, job, |row, value, weights| {
             let value = bf16_pair(value);
             for (sum, weight) in registers[row].iter_mut().zip(weights) {
                 let weight = bf16_pair(*weight);
                 *sum = add::<FUSED>(add::<FUSED>(*sum, value.0, weight.0), value.1, weight.1);
             }
         });
-        sums.0[..R].copy_from_slice(&registers);
+        sums.floats()[..R].copy_from_slice(&registers);
     }
 
     #[inline(always)]
     fn tile_int8<const R: usize>(job: &TileJob<'_>, sums: &mut Sums) {
         let mut registers = [[0_i32; PANEL]; R];
-        if let Some(start) = job.start {
-            registers.copy_from_slice(&start.0[..R]);
-        }
-        for_each_word::<R>(job, |row, value, weights| {
+        for_each_word::<R>(Format::Int8, job, |row, value, weights| {
             let value = value.to_ne_bytes().map(i32::from);
             for (sum, weight) in registers[row].iter_mut().zip(weights) {
                 let weight = weight.to_ne_bytes().map(|byte| i32::from(byte as i8));
@@ -315,10 +320,6 @@ mod portable {
                     value[0] * weight[0] + value[1] * weight[1] + value[2] * weight[2] + value[3] * weight[3];
             }
         });
-        for (sums, registers) in sums.0.iter_mut().zip(&registers) {
-            for (sum, register) in sums.iter_mut().zip(registers) {
-                *sum = *register as f32;
-            }
-        }
+        sums.integers()[..R].copy_from_slice(&registers);
     }
 }

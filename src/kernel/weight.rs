@@ -19,8 +19,9 @@ pub(crate) struct PackedWeight {
     grouping: Grouping,
     /// For every output, 0 beyond them.
     bias: Vec<f32>,
-    /// What a unit of [`Format::Int8`] stands for, and the sum of its values, for every output.
+    /// What a unit of the weights stands for, for every output: 1 but in [`Format::Int8`].
     scales: Vec<f32>,
+    /// The sum of an output's weights in [`Format::Int8`], else 0.
     sums: Vec<i32>,
 }
 
@@ -29,9 +30,9 @@ pub(super) struct WeightPanel<'a> {
     pub(super) words: &'a [u32],
     /// The panels that follow.
     pub(super) upcoming: &'a [u32],
-    pub(super) bias: &'a [f32],
-    pub(super) scales: &'a [f32],
-    pub(super) sums: &'a [i32],
+    pub(super) bias: &'a [f32; PANEL],
+    pub(super) scales: &'a [f32; PANEL],
+    pub(super) sums: &'a [i32; PANEL],
 }
 
 impl PackedWeight {
@@ -82,9 +83,9 @@ impl PackedWeight {
             inputs,
             outputs,
             grouping,
+            scales: vec![1.0; padded_bias.len()],
+            sums: vec![0; padded_bias.len()],
             bias: padded_bias,
-            scales: Vec::new(),
-            sums: Vec::new(),
         }
     }
 
@@ -124,13 +125,12 @@ impl PackedWeight {
         let words = self.inner_panels() * self.format.panel_words() * PANEL;
         let (_, rest) = self.words.get().split_at(panel * words);
         let (own, upcoming) = rest.split_at(words);
-        let of_outputs = panel * PANEL..(panel + 1) * PANEL;
         WeightPanel {
             words: own,
             upcoming,
-            bias: self.bias.get(of_outputs.clone()).unwrap_or_default(),
-            scales: self.scales.get(of_outputs.clone()).unwrap_or_default(),
-            sums: self.sums.get(of_outputs).unwrap_or_default(),
+            bias: &self.bias.as_chunks().0[panel],
+            scales: &self.scales.as_chunks().0[panel],
+            sums: &self.sums.as_chunks().0[panel],
         }
     }
 

@@ -54,7 +54,7 @@ struct Scratch {
     /// The residual stream, f32; and what is left of it when only some tokens go on.
     x: Words,
     kept_x: Words,
-    /// What the next product reads.
+    /// What the next product reads, or is quantised for it.
     operand: Words,
     /// Queries, keys and values, f32.
     qkv: Words,
@@ -202,9 +202,9 @@ impl CpuVit {
                     ..sizes
                 };
             }
-            self.multiply(scratch, sizes, Source::Operand, &block.proj, Target::AddToStream);
-            self.normalise(scratch, sizes, &block.norm2);
-            self.multiply(scratch, sizes, Source::Operand, &block.fc1, Target::Hidden);
+            self.multiply(scratch, sizes, Source::Mixed, &block.proj, Target::AddToStream);
+            self.normalise(scratch, sizes, &block.norm2, self.format());
+            self.multiply(scratch, sizes, Source::Normalised, &block.fc1, Target::Hidden);
             self.multiply(scratch, sizes, Source::Hidden, &block.fc2, Target::AddToStream);
             stages.after_block(index, || tensor(scratch.x.take_f32(sizes.stream()), sizes))?;
         }
@@ -213,9 +213,12 @@ impl CpuVit {
 }
 
 /// What a product reads.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
-    Operand,
+    /// The stream through a norm.
+    Normalised,
+    /// What attention gave.
+    Mixed,
     Hidden,
 }
 
@@ -229,20 +232,24 @@ enum Target {
 }
 
 impl CpuVit {
-    /// Format of what norms, attention and GELU write; for weights in 8 bits it is quantised afterwards.
-    fn format(&self) -> FloatFormat {
+    /// Format of the weights, and of what products read.
+    fn format(&self) -> Format {
         self.blocks
             .first()
-            .map_or(FloatFormat::F32, |block| block.qkv.float_format())
+            .map_or(Format::F32, |block| block.qkv.format())
+    }
+
+    /// Format of what attention and GELU write; for weights in 8 bits it is quantised afterwards.
+    fn float_format(&self) -> FloatFormat {
+        match self.format() {
+            Format::F32 => FloatFormat::F32,
+            Format::Bf16 | Format::Int8 => FloatFormat::Bf16,
+        }
     }
 
     /// Format of the products inside attention: the faster one where weights are not exact either.
     fn attention_format(&self) -> FloatFormat {
-        let is_exact = self
-            .blocks
-            .first()
-            .is_none_or(|block| block.qkv.format() == Format::F32);
-        if is_exact || !self.isa.has_bf16() {
+        if self.format() == Format::F32 || !self.isa.has_bf16() {
             FloatFormat::F32
         } else {
             FloatFormat::Bf16
@@ -263,14 +270,12 @@ impl CpuVit {
     }
 
     /// The stream through a norm, as the next product reads it.
-    fn normalise(&self, scratch: &mut Scratch, sizes: Sizes, norm: &CpuNorm) {
-        self.normalise_to(scratch, sizes, norm, self.format());
-    }
-
-    fn normalise_to(&self, scratch: &mut Scratch, sizes: Sizes, norm: &CpuNorm, format: FloatFormat) {
+    fn normalise(&self, scratch: &mut Scratch, sizes: Sizes, norm: &CpuNorm, format: Format) {
         let Scratch {
             x,
             operand,
+            bytes,
+            levels,
             statistics,
             steering,
             shift,
@@ -278,27 +283,48 @@ impl CpuVit {
             ..
         } = scratch;
         let x = x.take_f32(sizes.stream());
-        let words = operand.take(Format::from(format).operand_words(sizes.rows(), sizes.width));
-        let Some((shift_layer, scale_layer)) = norm.steered.as_ref().filter(|_| sizes.steered > 0) else {
-            norm.norm.forward(self.isa, x, statistics, None, format, words);
-            return;
+        let modulation = self.steer(sizes, norm, steering, shift, scale);
+        let modulation = modulation.as_ref();
+        let words = format.operand_words(sizes.rows(), sizes.width);
+        let mut to_floats = |format| {
+            let words = operand.take(words);
+            norm.norm
+                .forward(self.isa, x, statistics, modulation, format, words);
         };
+        match format {
+            Format::F32 => to_floats(FloatFormat::F32),
+            Format::Bf16 => to_floats(FloatFormat::Bf16),
+            Format::Int8 => {
+                norm.norm
+                    .forward_quantised(self.isa, x, modulation, levels, bytes.take(words));
+            }
+        }
+    }
+
+    /// What the latents do to a norm; None where they do not steer it.
+    fn steer<'a>(
+        &self,
+        sizes: Sizes,
+        norm: &CpuNorm,
+        steering: &mut Words,
+        shift: &'a mut Words,
+        scale: &'a mut Words,
+    ) -> Option<Modulation<'a>> {
+        let (shift_layer, scale_layer) = norm.steered.as_ref().filter(|_| sizes.steered > 0)?;
         let rows = sizes.pictures * sizes.steered;
-        let format_of_steering = shift_layer.float_format();
-        let size = Format::from(format_of_steering).operand_words(rows, shift_layer.inputs());
-        let steering = Operand::new(format_of_steering, rows, steering.take(size));
+        let format = shift_layer.float_format();
+        let size = Format::from(format).operand_words(rows, shift_layer.inputs());
+        let steering = Operand::new(format, rows, steering.take(size));
         let table = panels(sizes.width) * rows * PANEL;
         let (shift, scale) = (shift.take_f32(table), scale.take_f32(table));
         product(self.isa, &steering, shift_layer, Finish::Store(shift));
         product(self.isa, &steering, scale_layer, Finish::Store(scale));
-        let modulation = Modulation {
+        Some(Modulation {
             scale,
             shift,
             steered: sizes.steered,
             length: sizes.length,
-        };
-        norm.norm
-            .forward(self.isa, x, statistics, Some(&modulation), format, words);
+        })
     }
 
     fn multiply(
@@ -318,17 +344,19 @@ impl CpuVit {
             levels,
             ..
         } = scratch;
-        let (rows, format) = (sizes.rows(), self.format());
+        let (rows, format) = (sizes.rows(), self.float_format());
         let inner_panels = weight.grouping().panels(weight.inputs());
-        let size = inner_panels * rows * Format::from(format).panel_words();
+        let size = Format::from(format).words_of_panels(rows, inner_panels);
         // Hidden values are read by one product and written by another, never both in one.
         let (read, written) = match source {
-            Source::Operand => (operand.take(size), Some(hidden)),
-            Source::Hidden => (hidden.take(size), None),
+            Source::Normalised | Source::Mixed => (operand, Some(hidden)),
+            Source::Hidden => (hidden, None),
         };
         let read = if weight.format() == Format::Int8 {
-            let bytes = bytes.take(inner_panels * rows * Format::Int8.panel_words());
-            quantise(self.isa, bytemuck::cast_slice(read), rows, levels, bytes);
+            let bytes = bytes.take(Format::Int8.words_of_panels(rows, inner_panels));
+            if source != Source::Normalised {
+                quantise(self.isa, read.take(size), rows, levels, bytes);
+            }
             Operand {
                 format: Format::Int8,
                 rows,
@@ -336,7 +364,7 @@ impl CpuVit {
                 levels,
             }
         } else {
-            Operand::new(format, rows, read)
+            Operand::new(format, rows, read.take(size))
         };
         let out = panels(weight.outputs()) * rows * PANEL;
         match (target, written) {
@@ -362,11 +390,11 @@ impl CpuVit {
         turn: Option<&Turn>,
         asking: Range<usize>,
     ) -> Result<(), TokenizerError> {
-        self.normalise(scratch, sizes, &block.norm1);
-        self.multiply(scratch, sizes, Source::Operand, &block.qkv, Target::Qkv);
+        self.normalise(scratch, sizes, &block.norm1, self.format());
+        self.multiply(scratch, sizes, Source::Normalised, &block.qkv, Target::Qkv);
         let Scratch { operand, qkv, .. } = scratch;
         let qkv = &*qkv.take_f32(panels(block.qkv.outputs()) * sizes.rows() * PANEL);
-        let format = self.format();
+        let format = self.float_format();
         let out_rows = sizes.pictures * asking.len();
         let out_panels = self.heads * panels(self.head_dim);
         let out = operand.take(out_panels * out_rows * Format::from(format).panel_words());
@@ -400,7 +428,7 @@ impl CpuVit {
         kept: Range<usize>,
         stages: &mut VitStages<'_>,
     ) -> Result<Tensor, TokenizerError> {
-        self.normalise_to(scratch, sizes, &self.norm, FloatFormat::F32);
+        self.normalise(scratch, sizes, &self.norm, Format::F32);
         let all = tensor(scratch.operand.take_f32(sizes.stream()), sizes)?;
         stages.after_norm(|| Ok(all.clone()))?;
         Ok(all.narrow(1, kept.start, kept.len())?)

@@ -1,5 +1,6 @@
 use super::TokenizerError;
 use candle_core::{DType, Device, Tensor};
+use std::sync::OnceLock;
 
 /// A point of a pass where its hook is called; every output is [B, sequence, D] f32.
 ///
@@ -96,8 +97,18 @@ impl VitStages<'_> {
         if self.reads_outputs() {
             return output();
         }
-        Ok(Tensor::zeros(0, DType::F32, &Device::Cpu)?)
+        nothing()
     }
+}
+
+/// An empty tensor, the same every time: a pass allocates nothing for those who read nothing.
+fn nothing() -> Result<Tensor, TokenizerError> {
+    static NOTHING: OnceLock<Tensor> = OnceLock::new();
+    if let Some(nothing) = NOTHING.get() {
+        return Ok(nothing.clone());
+    }
+    let made = Tensor::zeros(0, DType::F32, &Device::Cpu)?;
+    Ok(NOTHING.get_or_init(|| made).clone())
 }
 
 /// Lets a pass run through.
