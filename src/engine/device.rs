@@ -1,4 +1,6 @@
 use super::EngineError;
+#[cfg(feature = "cuda")]
+use candle_core::Tensor;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "cuda")]
@@ -80,6 +82,8 @@ fn open_cuda() -> Result<Device, EngineError> {
         if let Device::Cuda(cuda) = &device {
             keep_memory(cuda)?;
         }
+        // A GPU older than the one this was built for has a driver and no kernels.
+        (Tensor::ones(1, DType::F32, &device)? + 1.0)?.to_vec1::<f32>()?;
         Ok(device)
     })?;
     Ok(started.insert(device).clone())

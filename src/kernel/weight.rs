@@ -3,6 +3,8 @@ use super::math::{bf16_bits, bf16_value};
 use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
 use rayon::prelude::*;
 
+/// Rows and columns of the squares that f32 weights are turned over in: a column is a cache line.
+const SQUARE: usize = 16;
 /// Largest magnitude of an 8-bit weight.
 const MOST_LEVEL: f32 = 127.0;
 
@@ -43,7 +45,7 @@ impl PackedWeight {
         bias: &[f32],
         row: impl Fn(usize) -> (&'a [f32], f32) + Sync,
     ) -> Self {
-        let outputs = bias.len();
+        let (outputs, isa) = (bias.len(), Isa::best());
         let format_of_words = Format::from(format);
         let inner_panels = grouping.panels(inputs);
         let panel_words = inner_panels * format_of_words.panel_words() * PANEL;
@@ -58,9 +60,17 @@ impl PackedWeight {
                     let (first, count) = grouping.channels_of(inner_panel, inputs);
                     let words =
                         &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
-                    for lane in 0..PANEL.min(outputs - panel * PANEL) {
+                    let lanes = PANEL.min(outputs - panel * PANEL);
+                    let part = |lane: usize| {
                         let (values, factor) = row(panel * PANEL + lane);
-                        let values = &values[first..first + count];
+                        (&values[first..first + count], factor)
+                    };
+                    if format == FloatFormat::F32 && lanes == PANEL && count == PANEL {
+                        write_squares(isa, part, words);
+                        continue;
+                    }
+                    for lane in 0..lanes {
+                        let (values, factor) = part(lane);
                         write_lane(format, values, factor, lane, words);
                     }
                 }
@@ -283,6 +293,32 @@ fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, wor
             for (word, pair) in words.iter_mut().skip(lane).step_by(PANEL).zip(values.chunks(2)) {
                 *word = bytemuck::cast([pair.first().map_or(0, bits), pair.get(1).map_or(0, bits)]);
             }
+        }
+    }
+}
+
+/// A whole panel of f32: `part` gives the [`PANEL`] values of a lane, and their factor.
+fn write_squares<'a>(isa: Isa, part: impl Fn(usize) -> (&'a [f32], f32), words: &mut [u32]) {
+    for first_lane in (0..PANEL).step_by(SQUARE) {
+        let lanes: [(&[f32], f32); SQUARE] = std::array::from_fn(|lane| part(first_lane + lane));
+        for (square, words) in words.chunks_exact_mut(SQUARE * PANEL).enumerate() {
+            let lanes = lanes.map(|(values, factor)| (&values[square * SQUARE..][..SQUARE], factor));
+            write_square(isa, &lanes, first_lane, words);
+        }
+    }
+}
+
+vectorised! {
+    /// `lanes` [SQUARE, SQUARE] become the columns from `first_lane` on of `words` [SQUARE, PANEL].
+    fn write_square [] (isa, lanes: &[(&[f32], f32); SQUARE], first_lane: usize, words: &mut [u32]) {
+        let mut square = [[0_u32; SQUARE]; SQUARE];
+        for (lane, (values, factor)) in lanes.iter().enumerate() {
+            for (row, value) in square.iter_mut().zip(*values) {
+                row[lane] = (value * factor).to_bits();
+            }
+        }
+        for (row, words) in square.iter().zip(words.chunks_exact_mut(PANEL)) {
+            words[first_lane..first_lane + SQUARE].copy_from_slice(row);
         }
     }
 }

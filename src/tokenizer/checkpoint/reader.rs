@@ -10,8 +10,8 @@ use std::fs::File;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes read at once; a multiple of every element size.
-const PIECE_BYTES: u64 = 1 << 20;
+/// Bytes read at once, so few that hash and conversion find them in the cache; a multiple of every element size.
+const PIECE_BYTES: u64 = 1 << 18;
 
 /// Told bytes read and bytes in all; returns false to cancel.
 pub(crate) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) -> bool + Send);
@@ -90,16 +90,12 @@ impl<'a> Reading<'a> {
         self.ledger()
             .digests
             .insert(key.to_owned(), hash.finalize().into());
-        let values = match &entry.strides {
-            Some(strides) => gather(&values, &entry.shape, strides),
-            None => values,
+        let Some(strides) = &entry.strides else {
+            return Ok(values);
         };
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(index) => Err(TokenizerError::NotFinite {
-                path: shard.path.clone(),
-                key: key.to_owned(),
-                index,
-            }),
+        let values = gather(&values, &entry.shape, strides);
+        match not_finite(&values) {
+            Some(index) => Err(shard.has_not_finite(key, index)),
             None => Ok(values),
         }
     }
@@ -107,11 +103,12 @@ impl<'a> Reading<'a> {
     /// The elements of `entry` as they lie in the file.
     fn span(
         &self,
-        Shard { path, file }: &Shard,
+        shard: &Shard,
         key: &str,
         entry: &Entry,
         hash: &mut Sha256,
     ) -> Result<Vec<f32>, TokenizerError> {
+        let Shard { path, file } = shard;
         let mut values = Vec::new();
         values
             .try_reserve_exact(entry.span)
@@ -124,7 +121,14 @@ impl<'a> Reading<'a> {
             read_at(file, &mut piece, entry.offset + done)
                 .map_err(|source| TokenizerError::read(path, source))?;
             hash.update(&piece);
+            let before = values.len();
             convert(entry.stored_type, &piece, &mut values);
+            // What lies between strides is nobody's.
+            if entry.strides.is_none()
+                && let Some(index) = values.get(before..).and_then(not_finite)
+            {
+                return Err(shard.has_not_finite(key, before + index));
+            }
             done += piece.len() as u64;
             self.count(piece.len() as u64)?;
         }
@@ -186,6 +190,23 @@ fn convert(stored_type: StoredType, bytes: &[u8], values: &mut Vec<f32>) {
 
 fn extend<const N: usize>(bytes: &[u8], values: &mut Vec<f32>, decode: impl Fn([u8; N]) -> f32) {
     values.extend(bytes.as_chunks::<N>().0.iter().map(|element| decode(*element)));
+}
+
+impl Shard {
+    fn has_not_finite(&self, key: &str, index: usize) -> TokenizerError {
+        TokenizerError::NotFinite {
+            path: self.path.clone(),
+            key: key.to_owned(),
+            index,
+        }
+    }
+}
+
+/// Where the first value stands that is no number or infinite.
+fn not_finite(values: &[f32]) -> Option<usize> {
+    // Whole runs at once: a search for the first one is not vectorised.
+    let is_finite = values.iter().fold(true, |all, value| all & value.is_finite());
+    (!is_finite).then(|| values.iter().position(|value| !value.is_finite()))?
 }
 
 /// Row-major order from a strided span.

@@ -110,8 +110,8 @@ impl Task {
 
     /// Loss of a part, and its gradients.
     fn pass(&self, generator: &TrainableGenerator, part: &Part) -> Result<(f64, GradStore), TrainError> {
-        let _kept = keep_launch_parameters(&self.device);
         let (point, t, labels) = self.inputs(part, &self.device)?;
+        let _kept = keep_launch_parameters(&self.device);
         let prediction = generator.forward(&point.state, &t, &labels)?;
         let loss = flow_losses(&prediction, &point.velocity)?.mean(0)?;
         Ok((f64::from(loss.to_scalar::<f32>()?), generator.backward(&loss)?))
