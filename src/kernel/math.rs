@@ -70,7 +70,7 @@ pub(crate) fn exp_of_negative(x: f32) -> f32 {
     two_to_power * exp_from_fourth(r, series * r + 1.0 / 24.0)
 }
 
-/// As [`exp_of_negative`], within 5e-5 of it: for what is rounded to bf16.
+/// As [`exp_of_negative`], within 6e-5 of it: for what is rounded to bf16.
 #[inline(always)]
 pub(crate) fn coarse_exp_of_negative(x: f32) -> f32 {
     let (r, two_to_power) = split_exponent(x);
@@ -200,7 +200,7 @@ mod tests {
             let error = (f64::from(exp_of_negative(x)) - expected).abs() / expected;
             assert!(error < 3e-7, "e^{x} is off by {error:e}");
             let error = (f64::from(coarse_exp_of_negative(x)) - expected).abs() / expected;
-            assert!(error < 5e-5, "the coarse e^{x} is off by {error:e}");
+            assert!(error < 6e-5, "the coarse e^{x} is off by {error:e}");
         }
         assert!(exp_of_negative(-1e30) < 2e-38);
         assert!(exp_of_negative(f32::NAN).is_nan());

@@ -3,7 +3,8 @@
 //!
 //! Knows slices and sizes, no models. Activations are *panel-major*: channels in panels of [`PANEL`], each panel
 //! [rows, PANEL] contiguous, so that a product's output panel is one piece of memory, a task of its own, and lies as
-//! the next product reads it. Channels are padded to whole panels; what is beyond their number is 0.
+//! the next product reads it. Channels are padded to whole panels; what is beyond their number is 0. Activations in 8
+//! bits exist only between what writes them, a norm or [`quantise()`], and a product: they lie in tiles of rows.
 //!
 //! Every sum is taken in one order whatever the number of threads and wherever a row lies, so results depend on
 //! neither.
