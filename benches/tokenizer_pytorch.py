@@ -1,56 +1,16 @@
-"""PyTorch's side of `softscope bench --against PYTHON`: the same tokenizer from the same files, run when asked.
+"""PyTorch's side of `softscope bench --against PYTHON` for tokenizers: the same one from the same files, run when asked.
 
-Softscope starts it with `--config`, `--weights`, `--sizes`, `--device`, `--precision` and `--threads`, and writes one request
-a line to its standard input; each is answered with one line of JSON:
+Beside the options of `pytorch_side` it takes `--sizes`; its stages are
 
-    encode IN OUT    times one encode of the picture in IN (raw f32 [3, S, S]), writes its tokens to OUT
-    decode IN OUT    times one decode of the tokens in IN (raw f32 [L, C]), writes its pixels to OUT
-    memory           the process's largest resident memory
-
-Times begin and end with values in the machine's own memory, wherever the model is.
-
-OUT may be "-": nothing is written.
+    encode           the picture [3, S, S] to tokens
+    decode           the tokens [L, C] to pixels
 """
 
-import argparse
 import json
-import resource
-import sys
-import time
-from pathlib import Path
 
-import numpy
 import torch
 import torch.nn.functional as F
-
-TYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "F64": torch.float64, "I64": torch.int64}
-
-
-def read_safetensors(path):
-    data = numpy.memmap(path, numpy.uint8, "c")
-    length = int.from_bytes(data[:8].tobytes(), "little")
-    header = json.loads(data[8 : 8 + length].tobytes())
-    header.pop("__metadata__", None)
-    tensors = {}
-    for key, entry in header.items():
-        if entry["dtype"] in TYPES:
-            start, end = (8 + length + offset for offset in entry["data_offsets"])
-            values = torch.from_numpy(data[start:end]).view(TYPES[entry["dtype"]])
-            tensors[key] = values.reshape(entry["shape"])
-    return tensors
-
-
-def read_weights(path):
-    if path.suffix == ".safetensors":
-        tensors = read_safetensors(path)
-    else:
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-        for key in ("ema", "model"):
-            if isinstance(tensors.get(key), dict):
-                tensors = tensors[key]
-                break
-    strip = lambda key: key.removeprefix("module.").removeprefix("_orig_mod.")
-    return {strip(key): tensor for key, tensor in tensors.items()}
+from pytorch_side import Side
 
 
 class Vit:
@@ -140,6 +100,13 @@ class Tokenizer:
         if not rope:
             self.fixed = self.fixed + self.weights["decoder.model.pos_embed"]
 
+        shaped = lambda *shape: lambda values: [values.reshape(1, *shape).to(dtype)]
+        side, tokens = config["image_size"], config["num_latent_tokens"]
+        self.stages = {
+            "encode": (shaped(3, side, side), self.encode),
+            "decode": (shaped(tokens, config["codebook_embed_dim"]), self.decode),
+        }
+
     def encode(self, x):
         weights = self.weights
         kernel, bias = weights["encoder.model.patch_embed.proj.weight"], weights["encoder.model.patch_embed.proj.bias"]
@@ -176,55 +143,12 @@ class Tokenizer:
         return pixels.permute(0, 5, 1, 3, 2, 4).reshape(-1, 3, side * patch, side * patch)
 
 
-def peak_bytes():
-    # `getrusage` would count what the program that started this one held then.
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def answer(tokenizer, request):
-    name, *paths = request.split("\t")
-    if name == "memory":
-        return {"peak_bytes": peak_bytes()}
-    given, out = paths
-    config = tokenizer.config
-    shape = [1, 3, config["image_size"], config["image_size"]]
-    if name == "decode":
-        shape = [1, config["num_latent_tokens"], config["codebook_embed_dim"]]
-    values = torch.from_numpy(numpy.fromfile(given, numpy.float32)).reshape(shape).to(tokenizer.dtype)
-    start = time.perf_counter()
-    there = values.to(tokenizer.device)
-    found = (tokenizer.encode(there) if name == "encode" else tokenizer.decode(there)).cpu()
-    seconds = time.perf_counter() - start
-    if out != "-":
-        found.float().contiguous().numpy().tofile(out)
-    return {"ms": 1e3 * seconds}
-
-
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--config", type=Path, required=True)
-    options.add_argument("--weights", type=Path, required=True)
-    options.add_argument("--sizes", type=json.loads, required=True, help="heads and depth of encoder and decoder")
-    options.add_argument("--device", choices=("cpu", "cuda", "mps"), default="cpu")
-    options.add_argument("--precision", choices=("f32", "bf16"), default="f32")
-    options.add_argument("--threads", type=int, default=2)
-    options = options.parse_args()
-    torch.set_num_threads(options.threads)
-    # As exact as ours: all 23 bits of f32.
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    dtype = torch.float32 if options.precision == "f32" else torch.bfloat16
-    with torch.inference_mode():
-        config = json.loads(options.config.read_text())
-        start = time.perf_counter()
-        tokenizer = Tokenizer(config, options.sizes, read_weights(options.weights), options.device, dtype)
-        load_ms = 1e3 * (time.perf_counter() - start)
-        print(json.dumps({"torch": torch.__version__, "load_ms": load_ms}), flush=True)
-        for request in sys.stdin:
-            print(json.dumps(answer(tokenizer, request.rstrip("\n"))), flush=True)
+    more = lambda options: options.add_argument(
+        "--sizes", type=json.loads, required=True, help="heads and depth of encoder and decoder"
+    )
+    side = Side(__doc__, more)
+    side.serve(lambda config, weights: Tokenizer(config, side.options.sizes, weights, side.device, side.dtype))
 
 
 if __name__ == "__main__":

@@ -2,24 +2,24 @@
 
 use super::error::AgainstError;
 use super::memory;
-use super::timing::Timing;
-use crate::engine::{EngineError, NoControl, RunOptions, Runner};
+use super::python::{ComparedStage, Python, Side};
+use crate::engine::{EngineError, GeneratorRunner, NoControl, RunOptions, Runner};
+use crate::generator::{GeneratorArgs, GeneratorClass, TRAINED_STEPS};
 use crate::picture::Planar;
 use crate::tokenizer::{ModelFiles, Tokenizer};
-use candle_core::Device;
-use serde::Deserialize;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use candle_core::{Device, Tensor};
+use std::path::Path;
+use std::time::Duration;
 
-/// PyTorch's side.
-const SCRIPT: &str = include_str!("../../benches/tokenizer_pytorch.py");
-/// How long each side rests before the other's turn: threads that wait for work by spinning have then gone to sleep.
-const REST: Duration = Duration::from_millis(40);
-/// Relative RMS by which outputs may differ: rounding alone stays far below.
-const MOST_DIFFERENCE_F32: f64 = 1e-3;
-const MOST_DIFFERENCE_BF16: f64 = 0.1;
+/// PyTorch's sides.
+const TOKENIZER: (&str, &str) = (
+    "tokenizer_pytorch.py",
+    include_str!("../../benches/tokenizer_pytorch.py"),
+);
+const GENERATOR: (&str, &str) = (
+    "generator_pytorch.py",
+    include_str!("../../benches/generator_pytorch.py"),
+);
 
 /// One precision of a model, ours beside PyTorch's.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -28,29 +28,12 @@ pub struct Comparison {
     pub precision: String,
     /// PyTorch's version.
     pub torch: String,
-    /// "encode" and "decode".
+    /// "encode" and "decode" of a tokenizer, "evaluate" of a generator.
     pub stages: Vec<ComparedStage>,
     /// Our largest resident memory since the model began to load, bytes.
     pub our_peak_bytes: Option<u64>,
     /// The Python process's.
     pub their_peak_bytes: u64,
-}
-
-/// One stage on both sides.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct ComparedStage {
-    /// "encode" or "decode".
-    pub stage: &'static str,
-    /// Our times.
-    pub ours: Timing,
-    /// PyTorch's.
-    pub theirs: Timing,
-    /// PyTorch's best time over ours: above 1, ours is faster.
-    pub speed_ratio: f64,
-    /// The same of the medians.
-    pub median_ratio: f64,
-    /// Relative RMS between both outputs.
-    pub difference: f64,
 }
 
 /// Loads a model on both sides, on the same kind of device, and runs them by turns.
@@ -73,12 +56,16 @@ pub fn compare(
         .encode(&input, &NoControl)?
         .pop()
         .ok_or_else(|| EngineError::Model("it gave nothing for one picture".to_owned()))?;
-    let mut python = Python::start(python, files, &runner)?;
-    let limit = if info.precision == "f32" {
-        MOST_DIFFERENCE_F32
-    } else {
-        MOST_DIFFERENCE_BF16
+    let side = Side {
+        script: TOKENIZER,
+        config: info.args.to_json(),
+        weights: &files.weights,
+        device: runner.tokenizer().device(),
+        precision: &info.precision,
+        threads: info.threads,
+        options: &["--sizes", &sizes(runner.tokenizer())?.to_string()],
     };
+    let mut python = Python::start(python, &side)?;
     let tokens = &state.z;
     let [picture] = &input;
     let encoded = || {
@@ -87,182 +74,98 @@ pub fn compare(
             .pop()
             .map(|state| state.z.values))
     };
-    let encode = python.compare("encode", &picture.data, limit, per_stage, encoded)?;
+    let encode = python.compare("encode", &picture.data, per_stage, encoded)?;
     let decoded = || {
         Ok(runner
             .decode(&[tokens], &NoControl)?
             .pop()
             .map(|picture| picture.data))
     };
-    let decode = python.compare("decode", &tokens.values, limit, per_stage, decoded)?;
-    Ok(Comparison {
-        precision: info.precision.clone(),
-        torch: python.torch.clone(),
-        stages: vec![encode, decode],
-        our_peak_bytes: memory::peak_bytes(),
-        their_peak_bytes: python.peak_bytes()?,
-    })
+    let decode = python.compare("decode", &tokens.values, per_stage, decoded)?;
+    Comparison::of(&info.precision, vec![encode, decode], &mut python)
 }
 
-/// A Python process with the model in PyTorch.
-struct Python {
-    child: Child,
-    requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    folder: tempfile::TempDir,
-    torch: String,
+/// Loads a generator on both sides, on the same kind of device, and evaluates it by turns as a guided step of one
+/// picture does: the latents twice, with a class and without.
+///
+/// # Errors
+/// As [`compare`].
+pub fn compare_generator(
+    python: &Path,
+    files: &ModelFiles,
+    options: &RunOptions,
+    budget: Duration,
+) -> Result<Comparison, AgainstError> {
+    memory::reset_peak();
+    let runner = GeneratorRunner::open(files, options, &NoControl)?;
+    let info = runner.info();
+    let side = Side {
+        script: GENERATOR,
+        config: serde_json::json!(info.args),
+        weights: &files.weights,
+        device: runner.device(),
+        precision: &info.precision,
+        threads: runner.threads(),
+        options: &[],
+    };
+    let mut python = Python::start(python, &side)?;
+    let given = Evaluation::guided(&info.args, info.class);
+    let [x, t, labels] = given.tensors(&info.args).map_err(EngineError::from)?;
+    let evaluated = || runner.evaluate(&x, &t, &labels).map(Some);
+    let stage = python.compare("evaluate", &given.values(), budget, evaluated)?;
+    Comparison::of(&info.precision, vec![stage], &mut python)
 }
 
-#[derive(Deserialize)]
-struct Started {
-    torch: String,
-}
-
-#[derive(Deserialize)]
-struct Timed {
-    ms: f64,
-}
-
-#[derive(Deserialize)]
-struct Peak {
-    peak_bytes: u64,
-}
-
-impl Python {
-    fn start(python: &Path, files: &ModelFiles, runner: &Runner) -> Result<Self, AgainstError> {
-        let folder = tempfile::tempdir().map_err(AgainstError::Files)?;
-        let script = folder.path().join("tokenizer_pytorch.py");
-        let config = folder.path().join("config.json");
-        let info = runner.info();
-        std::fs::write(&script, SCRIPT).map_err(AgainstError::Files)?;
-        std::fs::write(&config, info.args.to_json().to_string()).map_err(AgainstError::Files)?;
-        let errors = std::fs::File::create(folder.path().join("errors")).map_err(AgainstError::Files)?;
-        let mut child = Command::new(python)
-            .arg(script)
-            .arg("--config")
-            .arg(config)
-            .arg("--weights")
-            .arg(&files.weights)
-            .args(["--sizes", &sizes(runner.tokenizer())?.to_string()])
-            .args(["--device", device_in_torch(runner)])
-            .args(["--precision", &info.precision])
-            .args(["--threads", &info.threads.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            .spawn()
-            .map_err(|source| AgainstError::Python {
-                path: python.to_owned(),
-                source,
-            })?;
-        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(AgainstError::Ended(
-                "it has no standard input and output".to_owned(),
-            ));
-        };
-        let mut started = Self {
-            child,
-            requests,
-            answers: BufReader::new(answers),
-            folder,
-            torch: String::new(),
-        };
-        started.torch = started.answer::<Started>()?.torch;
-        Ok(started)
-    }
-
-    /// Checks that both sides give the same for `input`, then times them by turns.
-    fn compare(
-        &mut self,
-        stage: &'static str,
-        input: &[f32],
-        limit: f64,
-        budget: Duration,
-        ours: impl Fn() -> Result<Option<Vec<f32>>, EngineError>,
-    ) -> Result<ComparedStage, AgainstError> {
-        let (given, out) = (self.folder.path().join("given"), self.folder.path().join("out"));
-        std::fs::write(&given, bytemuck::cast_slice::<f32, u8>(input)).map_err(AgainstError::Files)?;
-        self.run(stage, &given, &out)?;
-        let found = ours()?.unwrap_or_default();
-        let theirs = std::fs::read(&out).map_err(AgainstError::Files)?;
-        let difference = relative_rms(&found, &theirs);
-        if difference.is_nan() || difference > limit {
-            return Err(AgainstError::Differs {
-                stage,
-                difference,
-                limit,
-            });
-        }
-        let nowhere = PathBuf::from("-");
-        let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
-        let started = Instant::now();
-        while our_times.len() + 1 < super::Effort::LEAST_RUNS || started.elapsed() < 2 * budget {
-            std::thread::sleep(REST);
-            their_times.push(self.run(stage, &given, &nowhere)?);
-            std::thread::sleep(REST);
-            let run = Instant::now();
-            ours()?;
-            our_times.push(run.elapsed().as_secs_f64() * 1e3);
-        }
-        let (ours, theirs) = (Timing::of_times(our_times), Timing::of_times(their_times));
-        Ok(ComparedStage {
-            stage,
-            ours,
-            theirs,
-            speed_ratio: theirs.best_ms / ours.best_ms,
-            median_ratio: theirs.median_ms / ours.median_ms,
-            difference,
+impl Comparison {
+    fn of(precision: &str, stages: Vec<ComparedStage>, python: &mut Python) -> Result<Self, AgainstError> {
+        Ok(Self {
+            precision: precision.to_owned(),
+            torch: python.torch().to_owned(),
+            stages,
+            our_peak_bytes: memory::peak_bytes(),
+            their_peak_bytes: python.peak_bytes()?,
         })
     }
-
-    fn run(&mut self, stage: &str, given: &Path, out: &Path) -> Result<f64, AgainstError> {
-        let request = format!("{stage}\t{}\t{}\n", given.display(), out.display());
-        Ok(self.ask::<Timed>(&request)?.ms)
-    }
-
-    fn peak_bytes(&mut self) -> Result<u64, AgainstError> {
-        Ok(self.ask::<Peak>("memory\n")?.peak_bytes)
-    }
-
-    fn ask<T: for<'de> Deserialize<'de>>(&mut self, request: &str) -> Result<T, AgainstError> {
-        if self.requests.write_all(request.as_bytes()).is_err() {
-            return Err(self.ended());
-        }
-        self.answer()
-    }
-
-    fn answer<T: for<'de> Deserialize<'de>>(&mut self) -> Result<T, AgainstError> {
-        let mut line = String::new();
-        match self.answers.read_line(&mut line) {
-            Ok(length) if length > 0 => {
-                serde_json::from_str(&line).map_err(|_| AgainstError::Ended(line.trim().to_owned()))
-            }
-            _ => Err(self.ended()),
-        }
-    }
-
-    /// Why the process ended: the last line it wrote to its standard error.
-    fn ended(&self) -> AgainstError {
-        let errors = std::fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default();
-        let last = errors.lines().rfind(|line| !line.trim().is_empty());
-        AgainstError::Ended(last.unwrap_or("it said nothing").to_owned())
-    }
 }
 
-impl Drop for Python {
-    fn drop(&mut self) {
-        // It may have ended by itself, and there is nothing more to be done where it cannot be ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// What a network is given: a batch of latents with time and label of each.
+struct Evaluation {
+    latents: Vec<f32>,
+    time: f32,
+    labels: Vec<u32>,
 }
 
-/// PyTorch's name of the device that ours runs on.
-fn device_in_torch(runner: &Runner) -> &'static str {
-    match runner.tokenizer().device() {
-        Device::Cpu => "cpu",
-        Device::Cuda(_) => "cuda",
-        Device::Metal(_) => "mps",
+impl Evaluation {
+    /// One picture halfway from noise, with the first class and with none.
+    fn guided(args: &GeneratorArgs, class: GeneratorClass) -> Self {
+        let values: usize = args.latent_shape(1).iter().product();
+        // A wave as strong as the latents: the time does not depend on it.
+        let picture = (0..values).map(|index| (0.7 * index as f64).sin() * std::f64::consts::SQRT_2);
+        let picture: Vec<f32> = picture.map(|value| value as f32).collect();
+        Self {
+            latents: picture.repeat(2),
+            time: match class {
+                GeneratorClass::Sit => 0.5,
+                GeneratorClass::Dit => (TRAINED_STEPS / 2) as f32,
+            },
+            labels: vec![0, args.null_label().unwrap_or_default()],
+        }
+    }
+
+    fn tensors(&self, args: &GeneratorArgs) -> candle_core::Result<[Tensor; 3]> {
+        let batch = self.labels.len();
+        Ok([
+            Tensor::from_vec(self.latents.clone(), args.latent_shape(batch), &Device::Cpu)?,
+            Tensor::full(self.time, batch, &Device::Cpu)?,
+            Tensor::from_vec(self.labels.clone(), batch, &Device::Cpu)?,
+        ])
+    }
+
+    /// The same in the order that PyTorch's side reads.
+    fn values(&self) -> Vec<f32> {
+        let times = self.labels.iter().map(|_| self.time);
+        let labels = self.labels.iter().map(|label| *label as f32);
+        self.latents.iter().copied().chain(times).chain(labels).collect()
     }
 }
 
@@ -282,31 +185,67 @@ fn sizes(tokenizer: &Tokenizer) -> Result<serde_json::Value, AgainstError> {
     }))
 }
 
-/// Root of the mean squared difference over that of the second values, which are f32 as bytes.
-fn relative_rms(found: &[f32], expected: &[u8]) -> f64 {
-    let (expected, _) = expected.as_chunks::<4>();
-    if expected.len() != found.len() {
-        return f64::NAN;
-    }
-    let mut difference = 0.0;
-    let mut size = 0.0;
-    for (found, expected) in found.iter().zip(expected) {
-        let expected = f64::from(f32::from_ne_bytes(*expected));
-        difference += (f64::from(*found) - expected).powi(2);
-        size += expected.powi(2);
-    }
-    (difference / size).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn args(changes: serde_json::Value) -> GeneratorArgs {
+        let mut config = serde_json::json!({
+            "input_size": 4, "in_channels": 6, "hidden_size": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2.0,
+            "num_classes": 5,
+        });
+        config
+            .as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
+        serde_json::from_value(config).unwrap()
+    }
+
     #[test]
-    fn differences_are_relative_to_the_expected() {
-        let bytes = |values: &[f32]| bytemuck::cast_slice::<f32, u8>(values).to_vec();
-        assert_eq!(relative_rms(&[1.0, 2.0], &bytes(&[1.0, 2.0])), 0.0);
-        assert!((relative_rms(&[3.0, 4.4], &bytes(&[3.0, 4.0])) - 0.08).abs() < 1e-6);
-        assert!(relative_rms(&[1.0], &bytes(&[1.0, 2.0])).is_nan());
+    fn an_evaluation_is_one_picture_with_and_without_its_class() {
+        let sit = args(serde_json::json!({}));
+        let given = Evaluation::guided(&sit, GeneratorClass::Sit);
+        let values = given.values();
+        let (first, rest) = values.split_at(4 * 6);
+        assert_eq!(first, &rest[..4 * 6]);
+        assert_eq!(rest[4 * 6..], [0.5, 0.5, 0.0, 5.0]);
+        assert_eq!(given.tensors(&sit).unwrap()[0].dims(), [2, 4, 6]);
+
+        let squares =
+            args(serde_json::json!({"vae_1d": false, "learn_sigma": true, "class_dropout_prob": 0.0}));
+        let given = Evaluation::guided(&squares, GeneratorClass::Dit);
+        assert_eq!(given.values()[2 * 6 * 4 * 4..], [500.0, 500.0, 0.0, 0.0]);
+        assert_eq!(given.tensors(&squares).unwrap()[0].dims(), [2, 6, 4, 4]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_side_that_gives_something_else_is_no_comparison() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let liar = folder.path().join("python");
+        let program = r#"#!/bin/sh
+echo '{"torch": "none"}'
+while IFS='	' read -r stage given out; do
+    if [ "$stage" = memory ]; then echo '{"peak_bytes": 1}'; else cp "$given" "$out"; echo '{"ms": 1}'; fi
+done
+"#;
+        std::fs::write(&liar, program).unwrap();
+        std::fs::set_permissions(&liar, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/softscope-sit");
+        let files = ModelFiles::locate(&model).unwrap();
+        let options = RunOptions {
+            threads: Some(1),
+            ..RunOptions::default()
+        };
+        let compare = |python: &Path| compare_generator(python, &files, &options, Duration::ZERO);
+        assert!(matches!(
+            compare(&liar),
+            Err(AgainstError::Differs {
+                stage: "evaluate",
+                ..
+            })
+        ));
+        assert!(matches!(compare(Path::new("true")), Err(AgainstError::Ended(_))));
     }
 }

@@ -27,7 +27,7 @@ pub enum AgainstError {
          two sides are not the same model, so their times say nothing"
     )]
     Differs {
-        /// "encode" or "decode".
+        /// As [`super::ComparedStage::stage`].
         stage: &'static str,
         /// Found.
         difference: f64,

@@ -1,5 +1,6 @@
 //! What generating costs: a step of a generator, and how the cost of a SiT grows with the number of tokens.
 
+use super::against::Comparison;
 use super::timing::Timing;
 use crate::engine::{EngineError, GeneratorRunner, NoControl, RunOptions, expected_threads, open_device};
 use crate::generator::{Generator, GeneratorArgs, GeneratorClass, Noise, Settings, Start, generator_shapes};
@@ -32,6 +33,9 @@ pub struct GeneratorBench {
     pub load_ms: f64,
     /// Times of single steps, with the generator's usual guidance.
     pub step: Timing,
+    /// The same generator in PyTorch, where a Python was given; one for each precision.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub against: Vec<Comparison>,
 }
 
 /// One evaluation of a SiT over a sequence.
@@ -83,6 +87,7 @@ pub fn measure_generator(
         precision: info.precision.clone(),
         load_ms: info.load_ms,
         step,
+        against: Vec::new(),
     })
 }
 

@@ -9,13 +9,15 @@ mod generator;
 mod memory;
 mod peak;
 mod product;
+mod python;
 mod timing;
 
-pub use against::{ComparedStage, Comparison, compare};
+pub use against::{Comparison, compare, compare_generator};
 pub use drag::{DragLatency, PreviewedDrag};
 pub use error::AgainstError;
 pub use generator::{GeneratorBench, TOKEN_COUNTS, TokenCost, measure_generator, token_costs};
 pub use product::{LinearProduct, ProductFormat};
+pub use python::ComparedStage;
 pub use timing::Timing;
 
 use crate::engine::{Control, EngineError, NoControl, Precision, RunOptions, Runner};

@@ -4,11 +4,11 @@ use super::context::Context;
 use super::error::CliError;
 use super::table::Table;
 use crate::bench::{
-    self, Comparison, DragLatency, Effort, GeneratorBench, ModelBench, PreviewedDrag, Stage, TokenCost,
+    self, AgainstError, Comparison, DragLatency, Effort, GeneratorBench, ModelBench, PreviewedDrag, Stage,
+    TokenCost,
 };
 use crate::engine::{Precision, RunOptions};
 use crate::picture::{self, Fit, Planar, Rgb8};
-use crate::tokenizer::ModelFiles;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// Time a SiT of the published width over 32 to 1024 tokens too
     #[arg(long)]
     token_cost: bool,
-    /// Run the same model in PyTorch too, by turns: a Python that has torch, or `pytorch` for python3
+    /// Run the same models in PyTorch too, by turns: a Python that has torch, or `pytorch` for python3
     #[arg(long, value_name = "PYTHON")]
     against: Option<PathBuf>,
 }
@@ -61,7 +61,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         let options = context.run_options();
         let mut model = bench::measure(&files, &options, effort, |side| input(context, side), &progress)?;
         if let Some(python) = args.python() {
-            model.against = against(context, python, &files, &options, effort.per_stage)?;
+            model.against = against(context, &options, |options| {
+                bench::compare(python, &files, options, effort.per_stage, |side| {
+                    input(context, side)
+                })
+            })?;
         }
         models.push(model);
     }
@@ -69,7 +73,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let mut json = serde_json::json!({ "command": "bench", "models": models });
     if let Some(generator) = &args.generator {
         let files = context.places().resolve_model(generator)?;
-        let generator = bench::measure_generator(&files, &context.run_options(), effort.per_stage)?;
+        let options = context.run_options();
+        let mut generator = bench::measure_generator(&files, &options, effort.per_stage)?;
+        if let Some(python) = args.python() {
+            generator.against = against(context, &options, |options| {
+                bench::compare_generator(python, &files, options, effort.per_stage)
+            })?;
+        }
         text.push_str(&generator_text(&generator));
         json["generator"] = serde_json::json!(generator);
     }
@@ -82,13 +92,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     context.results(&text, &json)
 }
 
-/// The model in PyTorch, in the precision that was asked for or in both.
+/// A model in PyTorch, in the precision that was asked for or in both.
 fn against(
     context: &Context,
-    python: &Path,
-    files: &ModelFiles,
     options: &RunOptions,
-    per_stage: Duration,
+    compare: impl Fn(&RunOptions) -> Result<Comparison, AgainstError>,
 ) -> Result<Vec<Comparison>, CliError> {
     let precisions: &[Precision] = match options.precision {
         Precision::Auto => &[Precision::F32, Precision::Bf16],
@@ -97,12 +105,9 @@ fn against(
     };
     let compare = |precision: &Precision| {
         context.note("Measuring beside PyTorch");
-        let options = RunOptions {
+        Ok(compare(&RunOptions {
             precision: *precision,
             ..*options
-        };
-        Ok(bench::compare(python, files, &options, per_stage, |side| {
-            input(context, side)
         })?)
     };
     precisions.iter().map(compare).collect()
@@ -196,7 +201,7 @@ fn comparison_text(comparison: &Comparison) -> String {
 }
 
 fn generator_text(generator: &GeneratorBench) -> String {
-    format!(
+    let mut lines = format!(
         "\n{} ({}) on {}, {}: a step of one picture takes {:.1} ms (median {:.1}), loading {:.0} ms\n",
         generator.generator,
         generator.hash,
@@ -205,7 +210,12 @@ fn generator_text(generator: &GeneratorBench) -> String {
         generator.step.best_ms,
         generator.step.median_ms,
         generator.load_ms
-    )
+    );
+    for comparison in &generator.against {
+        lines.push_str("\na guided evaluation of one picture, ");
+        lines.push_str(&comparison_text(comparison));
+    }
+    lines
 }
 
 fn token_cost_text(costs: &[TokenCost]) -> String {

@@ -4,7 +4,7 @@ use super::{Control, EngineError, ModelInfo, RunOptions, device, threads};
 use crate::generator::{Generator, GeneratorArgs, GeneratorClass, Sampler, Settings, Start};
 use crate::latent::Tokens;
 use crate::tokenizer::ModelFiles;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use rayon::ThreadPool;
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,6 +88,33 @@ impl GeneratorRunner {
         &self.info
     }
 
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// CPU threads that products are shared among; 1 on a GPU.
+    pub fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, ThreadPool::current_num_threads)
+    }
+
+    /// What the network predicts, row-major, for what [`Generator::forward`] takes.
+    ///
+    /// # Errors
+    /// Tensors of other shapes, a fault of the device.
+    pub fn evaluate(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> Result<Vec<f32>, EngineError> {
+        let _kept = keep_launch_parameters(&self.device);
+        let found = self.on_threads(|| self.generator.forward(x, t, labels))?;
+        Ok(found.flatten_all()?.to_vec1()?)
+    }
+
+    fn on_threads<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
     /// Prepares a run.
     ///
     /// # Errors
@@ -103,11 +130,7 @@ impl GeneratorRunner {
     pub fn step(&self, sampler: &mut Sampler, control: &dyn Control) -> Result<(), EngineError> {
         let generator = &self.generator;
         let _kept = keep_launch_parameters(&self.device);
-        let mut step = move || sampler.step(generator, &mut || !control.is_cancelled());
-        Ok(match &self.pool {
-            Some(pool) => pool.install(step),
-            None => step(),
-        }?)
+        Ok(self.on_threads(|| sampler.step(generator, &mut || !control.is_cancelled()))?)
     }
 }
 

@@ -22,7 +22,7 @@ impl std::fmt::Display for GeneratorClass {
 }
 
 /// The constructor arguments that the hub writes into a generator's `config.json`; others in that file are ignored.
-#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct GeneratorArgs {
     /// Tokens in the sequence (1-D), or side of the latent square (2-D).
     pub input_size: usize,

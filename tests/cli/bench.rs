@@ -109,3 +109,70 @@ fn a_python_that_is_none_is_named() {
     // A program that ends at once.
     with("true").fails(1, &["PyTorch's side ended"]);
 }
+
+/// Compares with PyTorch where `SOFTSCOPE_TEST_PYTHON` names a Python that has it.
+#[test]
+fn pytorch_gives_the_same_and_is_timed_beside_ours() {
+    let Some(python) = std::env::var_os("SOFTSCOPE_TEST_PYTHON") else {
+        eprintln!("SKIPPED: SOFTSCOPE_TEST_PYTHON names no Python, nothing was compared with PyTorch");
+        return;
+    };
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let generators = [
+        "models/softscope-sit",
+        "tests/fixtures/goldens/c2_sit_1d_qknorm",
+        "../shared/goldens/gen/c1_sit_1d",
+        "../shared/goldens/gen/c3_sit_2d",
+        "../shared/goldens/gen/c4_dit_1d",
+    ];
+    for generator in generators.map(|path| folder.join(path)) {
+        if !generator.is_dir() {
+            eprintln!("SKIPPED: {} is not here", generator.display());
+            continue;
+        }
+        let json = run![
+            "bench",
+            "--seconds",
+            "0",
+            "--drag",
+            "1",
+            "--threads",
+            "1",
+            "--generator",
+            generator,
+            "--against",
+            python,
+            "--json",
+            "--quiet"
+        ]
+        .json();
+        let of_model = &json["models"][0]["against"];
+        for (compared, stages) in [
+            (of_model, &["encode", "decode"][..]),
+            (&json["generator"]["against"], &["evaluate"][..]),
+        ] {
+            let precisions: Vec<_> = compared
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|comparison| comparison["precision"].as_str().unwrap())
+                .collect();
+            assert_eq!(precisions, ["f32", "bf16"]);
+            for comparison in compared.as_array().unwrap() {
+                let names: Vec<_> = comparison["stages"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|stage| stage["stage"].as_str().unwrap())
+                    .collect();
+                assert_eq!(names, stages);
+                assert!(comparison["their_peak_bytes"].as_u64().unwrap() > 0);
+                for stage in comparison["stages"].as_array().unwrap() {
+                    let best = |side: &str| stage[side]["best_ms"].as_f64().unwrap();
+                    let ratio = stage["speed_ratio"].as_f64().unwrap();
+                    assert!((ratio * best("ours") / best("theirs") - 1.0).abs() < 1e-9);
+                }
+            }
+        }
+    }
+}

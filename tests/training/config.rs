@@ -63,7 +63,10 @@ fn the_example_says_what_the_defaults_are() {
 
 #[test]
 fn the_second_stage_goes_on_with_the_same_model_behind_its_tokens() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/recipe/softscope-32-decoder.toml");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/models/recipe/softscope-32-decoder.toml"
+    );
     let second = TrainConfig::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
     assert_eq!(second.model, TrainConfig::default().model);
     assert_eq!(second.learns, Learns::Decoder);
