@@ -2,7 +2,9 @@
 //! samplers that the published models use. No user interface, no threads.
 
 mod args;
+mod blocks;
 mod check;
+mod cpu_blocks;
 mod diffusion;
 mod error;
 mod loss;

@@ -1,9 +1,9 @@
+use super::blocks::{CandleBlocks, CandleStream};
+use super::cpu_blocks::{CpuBlocks, CpuStream};
 use super::schema::TIME_CODE;
 use super::weights::{Dense, Weights};
 use super::{GeneratorArgs, GeneratorClass, GeneratorError, schema};
-use crate::tokenizer::{flash, fused};
-use candle_core::{D, DType, Device, Result as CandleResult, Tensor};
-use candle_nn::ops;
+use candle_core::{Result as CandleResult, Tensor};
 
 /// LayerNorm epsilon of blocks and final layer.
 pub(super) const NORM_EPS: f32 = 1e-6;
@@ -11,57 +11,6 @@ pub(super) const NORM_EPS: f32 = 1e-6;
 pub(super) const QK_NORM_EPS: f32 = 1e-5;
 /// Longest period of the code of time.
 const TIME_PERIOD: f64 = 10_000.0;
-
-/// LayerNorm over the last dimension, with or without learned scale and shift.
-#[derive(Debug)]
-struct Norm {
-    scale: Tensor,
-    shift: Tensor,
-    eps: f32,
-}
-
-impl Norm {
-    fn plain(width: usize, device: &Device) -> CandleResult<Self> {
-        Ok(Self {
-            scale: Tensor::ones(width, DType::F32, device)?,
-            shift: Tensor::zeros(width, DType::F32, device)?,
-            eps: NORM_EPS,
-        })
-    }
-
-    fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
-        let x = x.contiguous()?;
-        if x.device().is_cpu() {
-            // candle's own takes the variance as a difference of means, which cancels.
-            return fused::layer_norm(&x, &self.scale, &self.shift, self.eps);
-        }
-        ops::layer_norm(&x, &self.scale, &self.shift, self.eps)
-    }
-}
-
-/// Softmax of `scores` times `scale` over the last dimension; `scores` is the caller's own.
-fn softmax(scores: Tensor, scale: f64) -> CandleResult<Tensor> {
-    if scores.device().is_cpu() && scores.is_contiguous() {
-        fused::softmax(&scores, scale)?;
-        return Ok(scores);
-    }
-    ops::softmax_last_dim(&(scores * scale)?)
-}
-
-/// GELU of `x`, which is the caller's own.
-fn gelu(x: Tensor) -> CandleResult<Tensor> {
-    if x.device().is_cpu() && x.is_contiguous() {
-        fused::gelu_tanh(&x)?;
-        return Ok(x);
-    }
-    x.gelu()
-}
-
-/// x (1 + scale) + shift, scale and shift [B, D] over x [B, N, D].
-fn modulate(x: &Tensor, shift: &Tensor, scale: &Tensor) -> CandleResult<Tensor> {
-    x.broadcast_mul(&(scale.unsqueeze(1)? + 1.0)?)?
-        .broadcast_add(&shift.unsqueeze(1)?)
-}
 
 /// [cos, sin] code of `t` `[B]`, [B, 256]; in f32 throughout, as the reference does it: times reach 999.
 pub(super) fn time_code(t: &Tensor) -> CandleResult<Tensor> {
@@ -76,91 +25,6 @@ pub(super) fn time_code(t: &Tensor) -> CandleResult<Tensor> {
     Tensor::cat(&[angles.cos()?, angles.sin()?], 1)
 }
 
-#[derive(Debug)]
-struct Block {
-    norm: Norm,
-    qkv: Dense,
-    query_key_norm: Option<(Norm, Norm)>,
-    proj: Dense,
-    fc1: Dense,
-    fc2: Dense,
-    modulation: Dense,
-    heads: usize,
-}
-
-impl Block {
-    fn load(weights: &mut Weights<'_>, index: usize, args: &GeneratorArgs) -> Result<Self, GeneratorError> {
-        let name = |part: &str| format!("blocks.{index}.{part}");
-        let mut head_norm = |part: &str| -> Result<Norm, GeneratorError> {
-            Ok(Norm {
-                scale: weights.plain(&name(&format!("attn.{part}.weight")))?,
-                shift: weights.plain(&name(&format!("attn.{part}.bias")))?,
-                eps: QK_NORM_EPS,
-            })
-        };
-        let query_key_norm = if args.qk_norm {
-            Some((head_norm("q_norm")?, head_norm("k_norm")?))
-        } else {
-            None
-        };
-        Ok(Self {
-            norm: Norm::plain(args.hidden_size, weights.device)?,
-            qkv: weights.dense(&name("attn.qkv"))?,
-            query_key_norm,
-            proj: weights.dense(&name("attn.proj"))?,
-            fc1: weights.dense(&name("mlp.fc1"))?,
-            fc2: weights.dense(&name("mlp.fc2"))?,
-            modulation: weights.dense(&name("adaLN_modulation.1"))?,
-            heads: args.num_heads,
-        })
-    }
-
-    fn attention(&self, x: &Tensor) -> CandleResult<Tensor> {
-        let (batch, length, width) = x.dims3()?;
-        let head_width = width / self.heads;
-        let qkv = self
-            .qkv
-            .forward(x)?
-            .reshape((batch, length, 3, self.heads, head_width))?;
-        let part = |index: usize| qkv.narrow(2, index, 1)?.squeeze(2)?.transpose(1, 2)?.contiguous();
-        let (mut q, mut k, v) = (part(0)?, part(1)?, part(2)?);
-        if let Some((query_norm, key_norm)) = &self.query_key_norm {
-            q = query_norm.forward(&q)?;
-            k = key_norm.forward(&k)?;
-        }
-        let scale = (head_width as f64).powf(-0.5);
-        let mixed = match flash::attention(&q, &k, &v, scale as f32)? {
-            Some(mixed) => mixed,
-            None => {
-                let scores = q.matmul(&k.transpose(2, 3)?.contiguous()?)?;
-                softmax(scores, scale)?.matmul(&v)?
-            }
-        };
-        self.proj.forward(
-            &mixed
-                .transpose(1, 2)?
-                .contiguous()?
-                .reshape((batch, length, width))?,
-        )
-    }
-
-    /// `condition` is SiLU of the sum of time and label embedding, [B, D].
-    fn forward(&self, x: &Tensor, condition: &Tensor) -> CandleResult<Tensor> {
-        let chunks = self.modulation.forward(condition)?.chunk(6, D::Minus1)?;
-        let [shift_attn, scale_attn, gate_attn, shift_mlp, scale_mlp, gate_mlp] = chunks.as_slice() else {
-            candle_core::bail!("modulation of a block has {} parts instead of 6", chunks.len());
-        };
-        let attended = self.attention(&modulate(&self.norm.forward(x)?, shift_attn, scale_attn)?)?;
-        let x = (x + attended.broadcast_mul(&gate_attn.unsqueeze(1)?)?)?;
-        let modulated = modulate(&self.norm.forward(&x)?, shift_mlp, scale_mlp)?;
-        let hidden = gelu(self.fc1.forward(&modulated)?)?;
-        &x + self
-            .fc2
-            .forward(&hidden)?
-            .broadcast_mul(&gate_mlp.unsqueeze(1)?)?
-    }
-}
-
 /// The transformer that SiT and DiT share; they differ in what goes in as time and what comes out.
 #[derive(Debug)]
 pub(super) struct Network {
@@ -171,16 +35,25 @@ pub(super) struct Network {
     time_in: Dense,
     time_out: Dense,
     labels: Tensor,
-    blocks: Vec<Block>,
-    final_norm: Norm,
-    final_modulation: Dense,
-    final_linear: Dense,
+    blocks: Blocks,
+}
+
+/// Blocks and final layer, as they are computed where the network lies.
+#[derive(Debug)]
+enum Blocks {
+    Cpu(CpuBlocks),
+    Candle(CandleBlocks),
+}
+
+/// The sequence on its way through them.
+enum Stream {
+    Cpu(CpuStream),
+    Candle(CandleStream),
 }
 
 /// A pass under way: it can stop after any block and go on later.
 pub(super) struct Pass {
-    condition: Tensor,
-    sequence: Tensor,
+    stream: Stream,
     next_block: usize,
 }
 
@@ -201,12 +74,10 @@ impl Network {
             time_in: weights.dense("t_embedder.mlp.0")?,
             time_out: weights.dense("t_embedder.mlp.2")?,
             labels: weights.plain("y_embedder.embedding_table.weight")?,
-            blocks: (0..args.depth)
-                .map(|index| Block::load(weights, index, &args))
-                .collect::<Result<_, _>>()?,
-            final_norm: Norm::plain(args.hidden_size, weights.device)?,
-            final_modulation: weights.dense("final_layer.adaLN_modulation.1")?,
-            final_linear: weights.dense("final_layer.linear")?,
+            blocks: match weights.kernel_format() {
+                Some(format) => Blocks::Cpu(CpuBlocks::load(weights, &args, format)?),
+                None => Blocks::Candle(CandleBlocks::load(weights, &args)?),
+            },
             class,
             args,
         })
@@ -250,12 +121,14 @@ impl Network {
     /// Starts a pass over `x` (a batch of latents, f32) at times `t` `[B]` f32 with labels `[B]` u32, all on the
     /// network's device.
     pub(super) fn begin(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> CandleResult<Pass> {
+        let condition = self.condition(t, labels)?;
+        let sequence = self.embed.forward(&self.patches(x)?)?;
+        let sequence = sequence.broadcast_add(&self.positions)?;
         Ok(Pass {
-            condition: self.condition(t, labels)?,
-            sequence: self
-                .embed
-                .forward(&self.patches(x)?)?
-                .broadcast_add(&self.positions)?,
+            stream: match &self.blocks {
+                Blocks::Cpu(blocks) => Stream::Cpu(blocks.enter(&sequence, &condition)?),
+                Blocks::Candle(_) => Stream::Candle(CandleStream { sequence, condition }),
+            },
             next_block: 0,
         })
     }
@@ -267,24 +140,22 @@ impl Network {
         pass: &mut Pass,
         go_on: &mut dyn FnMut() -> bool,
     ) -> CandleResult<Option<Tensor>> {
-        for block in self.blocks.iter().skip(pass.next_block) {
+        while pass.next_block < self.args.depth {
             if !go_on() {
                 return Ok(None);
             }
-            pass.sequence = block.forward(&pass.sequence, &pass.condition)?;
+            match (&self.blocks, &mut pass.stream) {
+                (Blocks::Cpu(blocks), Stream::Cpu(stream)) => blocks.step(stream, pass.next_block)?,
+                (Blocks::Candle(blocks), Stream::Candle(stream)) => blocks.step(stream, pass.next_block)?,
+                _ => candle_core::bail!("a pass goes on in the network that began it"),
+            }
             pass.next_block += 1;
         }
-        let chunks = self
-            .final_modulation
-            .forward(&pass.condition)?
-            .chunk(2, D::Minus1)?;
-        let [shift, scale] = chunks.as_slice() else {
-            candle_core::bail!(
-                "modulation of the final layer has {} parts instead of 2",
-                chunks.len()
-            );
+        let tokens = match (&self.blocks, &mut pass.stream) {
+            (Blocks::Cpu(blocks), Stream::Cpu(stream)) => blocks.leave(stream)?,
+            (Blocks::Candle(blocks), Stream::Candle(stream)) => blocks.leave(stream)?,
+            _ => candle_core::bail!("a pass goes on in the network that began it"),
         };
-        let normed = modulate(&self.final_norm.forward(&pass.sequence)?, shift, scale)?;
-        Ok(Some(self.unpatch(&self.final_linear.forward(&normed)?)?))
+        Ok(Some(self.unpatch(&tokens)?))
     }
 }

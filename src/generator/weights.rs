@@ -1,5 +1,5 @@
 use super::GeneratorError;
-use crate::kernel::{Activation, FloatFormat, Grouping, Isa, PackedWeight, product_of_rows};
+use crate::kernel::{Activation, FloatFormat, Grouping, Isa, PANEL, PackedWeight, panels, product_of_rows};
 use crate::tokenizer::TokenizerError;
 use crate::tokenizer::by_hand::with_values;
 use crate::tokenizer::checkpoint::{Checkpoint, Reading};
@@ -94,34 +94,119 @@ impl Weights<'_> {
         Ok(self.source.tensor(key)?.to_device(self.device)?)
     }
 
-    /// The layer `name`.{weight [out, ...], bias `[out]`}; further axes of the weight are one, flattened.
-    pub(super) fn dense(&mut self, name: &str) -> Result<Dense, GeneratorError> {
-        let weight = self.source.tensor(&format!("{name}.weight"))?.flatten_from(1)?;
-        let bias = self.plain(&format!("{name}.bias"))?;
+    /// A vector where it is read.
+    pub(super) fn values(&mut self, key: &str) -> Result<Vec<f32>, GeneratorError> {
+        Ok(self.source.tensor(key)?.to_vec1()?)
+    }
+
+    /// How matrices are packed for the CPU; `None` where candle's products serve.
+    pub(super) fn kernel_format(&self) -> Option<FloatFormat> {
         let has_kernels = self.device.is_cpu() && Isa::best().has_own_tile();
-        let format = match self.dtype {
+        match self.dtype {
             DType::F32 if has_kernels => Some(FloatFormat::F32),
             DType::BF16 if has_kernels => Some(FloatFormat::Bf16),
             _ => None,
-        };
-        if let Some(format) = format {
-            let (_, inputs) = weight.dims2()?;
-            let values_of_bias = bias.to_vec1::<f32>()?;
-            let packed = with_values(&weight.contiguous()?, |values| {
-                let row = |row: usize| (&values[row * inputs..][..inputs], 1.0);
-                PackedWeight::new(format, inputs, Grouping::dense(inputs), &values_of_bias, row)
-            })?;
+        }
+    }
+
+    /// The layer `name`.{weight [out, ...], bias `[out]`}; further axes of the weight are one, flattened.
+    pub(super) fn layer(&mut self, name: &str) -> Result<Layer, GeneratorError> {
+        Ok(Layer {
+            weight: self.source.tensor(&format!("{name}.weight"))?.flatten_from(1)?,
+            bias: self.values(&format!("{name}.bias"))?,
+        })
+    }
+
+    /// As [`Self::layer`], where the network computes.
+    pub(super) fn dense(&mut self, name: &str) -> Result<Dense, GeneratorError> {
+        let layer = self.layer(name)?;
+        let bias = Tensor::new(layer.bias.as_slice(), self.device)?;
+        if let Some(format) = self.kernel_format() {
+            let packed = layer.pack(format, Grouping::dense(layer.inputs()?))?;
             return Ok(Dense {
                 weight: Weight::Panels(Arc::new(packed)),
                 bias,
             });
         }
-        let packed = weight.t()?.contiguous()?;
+        let packed = layer.weight.t()?.contiguous()?;
         // The state dict's form is freed before the next copy is made.
-        drop(weight);
+        drop(layer);
         Ok(Dense {
             weight: Weight::Transposed(packed.to_dtype(self.dtype)?.to_device(self.device)?),
             bias,
+        })
+    }
+}
+
+/// A dense layer as the state dict has it, f32 on the CPU.
+pub(super) struct Layer {
+    /// [out, in].
+    weight: Tensor,
+    bias: Vec<f32>,
+}
+
+impl Layer {
+    pub(super) fn inputs(&self) -> CandleResult<usize> {
+        self.weight.dim(1)
+    }
+
+    pub(super) fn pack(&self, format: FloatFormat, grouping: Grouping) -> CandleResult<PackedWeight> {
+        self.pack_scaled(format, grouping, 0, 1.0)
+    }
+
+    /// The first `count` outputs are multiplied by `factor`.
+    pub(super) fn pack_scaled(
+        &self,
+        format: FloatFormat,
+        grouping: Grouping,
+        count: usize,
+        factor: f32,
+    ) -> CandleResult<PackedWeight> {
+        let factor = |output: usize| if output < count { factor } else { 1.0 };
+        let bias = self.bias.iter().enumerate();
+        let bias: Vec<f32> = bias.map(|(output, bias)| bias * factor(output)).collect();
+        self.pack_rows(format, grouping, &bias, |output| (Some(output), factor(output)))
+    }
+
+    /// `PARTS` layers of as many outputs side by side, each in panels of its own, with `added` to what the layer of that
+    /// index gives.
+    pub(super) fn pack_parts<const PARTS: usize>(
+        &self,
+        format: FloatFormat,
+        added: [f32; PARTS],
+    ) -> CandleResult<PackedWeight> {
+        let width = self.bias.len() / PARTS.max(1);
+        let padded = panels(width) * PANEL;
+        let mut bias = vec![0.0; PARTS * padded];
+        let parts = self.bias.chunks_exact(width.max(1)).zip(&added);
+        for (into, (part, added)) in bias.chunks_exact_mut(padded.max(1)).zip(parts) {
+            for (into, bias) in into.iter_mut().zip(part) {
+                *into = bias + added;
+            }
+        }
+        let source = |output: usize| {
+            let (part, within) = (output / padded, output % padded);
+            ((within < width).then_some(part * width + within), 1.0)
+        };
+        self.pack_rows(format, Grouping::dense(self.inputs()?), &bias, source)
+    }
+
+    /// `source` names the output here of each output there, `None` where it is 0, with a factor.
+    fn pack_rows(
+        &self,
+        format: FloatFormat,
+        grouping: Grouping,
+        bias: &[f32],
+        source: impl Fn(usize) -> (Option<usize>, f32) + Sync,
+    ) -> CandleResult<PackedWeight> {
+        let inputs = self.inputs()?;
+        let zeros = vec![0.0; inputs];
+        with_values(&self.weight.contiguous()?, |values| {
+            let row = |output: usize| match source(output) {
+                (Some(output), factor) => (&values[output * inputs..][..inputs], factor),
+                (None, factor) => (zeros.as_slice(), factor),
+            };
+            PackedWeight::new(format, inputs, grouping, bias, row)
         })
     }
 }

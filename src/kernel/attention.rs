@@ -6,7 +6,7 @@ use super::math::{
     bf16_bits, bf16_bits_of_number, coarse_exp_of_negative, exp_of_negative, higher, in_halves,
 };
 use super::tile::{MOST_ROWS, Sums, TileJob, most_rows, tile};
-use super::{PANEL, Words, panels};
+use super::{HeadNorm, PANEL, Words, panels};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
@@ -22,7 +22,7 @@ pub(crate) struct Rotation<'a> {
     pub(crate) sines: &'a [f32],
 }
 
-/// Sizes and kind of an attention. Queries hold the factor 1/sqrt(head channels) already.
+/// Sizes and kind of an attention. Queries, or their norm, hold the factor 1/sqrt(head channels) already.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attention<'a> {
     pub(crate) heads: usize,
@@ -33,6 +33,8 @@ pub(crate) struct Attention<'a> {
     pub(crate) length: usize,
     /// Format of queries, keys, values and weights in the two products.
     pub(crate) format: FloatFormat,
+    /// Norms of queries and of keys, before they are turned.
+    pub(crate) norms: Option<(&'a HeadNorm, &'a HeadNorm)>,
     pub(crate) rotation: Option<Rotation<'a>>,
     /// The tokens that ask: only their rows are computed.
     pub(crate) from: usize,
@@ -74,6 +76,13 @@ impl Attention<'_> {
         Format::from(self.format).panel_words()
     }
 
+    /// Of queries (`part` 0) and keys (1).
+    #[inline(always)]
+    fn norm(&self, part: usize) -> Option<&HeadNorm> {
+        let (query, key) = self.norms?;
+        [query, key].get(part).copied()
+    }
+
     /// Queries as rows, keys and values as weights: keys one output for each token, values one for each channel.
     #[inline(always)]
     fn pack(&self, qkv: &[f32], head: usize, picture: usize, scratch: &mut Scratch) {
@@ -91,6 +100,9 @@ impl Attention<'_> {
             let read = |part: usize, is_turned: bool, into: &mut Vec<f32>| {
                 let first = (part * self.heads + head) * self.head_dim;
                 read_channels(qkv, rows, row, first, &mut into[..self.head_dim]);
+                if let Some(norm) = self.norm(part) {
+                    norm.forward(&mut into[..self.head_dim]);
+                }
                 if let (Some(rotation), true) = (&self.rotation, is_turned) {
                     let first = (head * self.length + token) * (self.head_dim / 2);
                     rotation.turn(first, &mut into[..self.head_dim]);
@@ -332,7 +344,12 @@ mod tests {
             .collect()
     }
 
-    fn turned(attention: &Attention<'_>, head: usize, token: usize, values: &[f32]) -> Vec<f64> {
+    /// A query (`part` 0) or a key (1) as it is multiplied.
+    fn turned(attention: &Attention<'_>, part: usize, head: usize, token: usize, values: &[f32]) -> Vec<f64> {
+        let mut values = values.to_vec();
+        if let Some((query, key)) = attention.norms {
+            if part == 0 { query } else { key }.forward(&mut values);
+        }
         let mut values: Vec<f64> = values.iter().map(|value| f64::from(*value)).collect();
         let Some(rotation) = &attention.rotation else {
             return values;
@@ -358,10 +375,10 @@ mod tests {
                     &qkv[start..start + attention.head_dim]
                 };
                 for token in 0..length {
-                    let query = turned(attention, head, token, of(0, token));
+                    let query = turned(attention, 0, head, token, of(0, token));
                     let powers: Vec<f64> = (0..length)
                         .map(|other| {
-                            let key = turned(attention, head, other, of(1, other));
+                            let key = turned(attention, 1, head, other, of(1, other));
                             query
                                 .iter()
                                 .zip(&key)
@@ -383,7 +400,14 @@ mod tests {
         mixed
     }
 
-    fn check(pictures: usize, heads: usize, half_head: usize, length: usize, is_turned: bool) {
+    fn check(
+        pictures: usize,
+        heads: usize,
+        half_head: usize,
+        length: usize,
+        is_turned: bool,
+        has_norms: bool,
+    ) {
         let head_dim = 2 * half_head;
         let width = heads * head_dim;
         let rows = pictures * length;
@@ -402,6 +426,14 @@ mod tests {
             cosines: &cosines,
             sines: &sines,
         });
+        // Norms bring back the size that the values lost.
+        let norm = |seed| {
+            let values = |seed| wave(head_dim, seed);
+            HeadNorm::new(values(seed), values(seed + 1), 1e-5)
+                .scaled((head_dim as f32).sqrt().sqrt().recip())
+        };
+        let (query_norm, key_norm) = (norm(3), norm(5));
+        let norms = has_norms.then_some((&query_norm, &key_norm));
         for isa in Isa::available() {
             let mut packed = vec![0; Format::F32.operand_words(rows, 3 * width)];
             pack_rows(
@@ -420,6 +452,7 @@ mod tests {
                     pictures,
                     length,
                     format,
+                    norms,
                     rotation,
                     from,
                     until,
@@ -453,8 +486,9 @@ mod tests {
         for (pictures, heads, half_head, length) in
             [(1, 1, 1, 1), (2, 3, 6, 33), (1, 2, 32, 70), (3, 2, 20, 13)]
         {
-            check(pictures, heads, half_head, length, false);
-            check(pictures, heads, half_head, length, true);
+            for (is_turned, has_norms) in [(false, false), (true, false), (false, true), (true, true)] {
+                check(pictures, heads, half_head, length, is_turned, has_norms);
+            }
         }
     }
 
@@ -470,6 +504,7 @@ mod tests {
             pictures: 2,
             length,
             format: FloatFormat::F32,
+            norms: None,
             rotation: None,
             from: 0,
             until: length,
@@ -491,8 +526,9 @@ mod tests {
         #[test]
         fn attention_of_any_size_is_the_plain_one(
             pictures in 1_usize..3, heads in 1_usize..4, half_head in 1_usize..36, length in 1_usize..50, is_turned: bool,
+            has_norms: bool,
         ) {
-            check(pictures, heads, half_head, length, is_turned);
+            check(pictures, heads, half_head, length, is_turned, has_norms);
         }
     }
 }

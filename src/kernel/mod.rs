@@ -11,6 +11,7 @@
 
 mod attention;
 mod format;
+mod head_norm;
 mod isa;
 pub(crate) mod math;
 mod norm;
@@ -23,9 +24,10 @@ mod words;
 
 pub(crate) use attention::{Attention, Rotation};
 pub(crate) use format::{FloatFormat, Format, Levels, Operand};
+pub(crate) use head_norm::HeadNorm;
 pub(crate) use isa::Isa;
-pub(crate) use norm::{LayerNorm, Modulation, RowStatistics};
-pub(crate) use product::{Activation, Finish, product, product_of_rows};
+pub(crate) use norm::{LayerNorm, Modulation, RowStatistics, Steered};
+pub(crate) use product::{Activation, Finish, Gate, product, product_of_rows};
 pub(crate) use quantise::quantise;
 pub(crate) use rows::{Grouping, pack_rows, read_rows};
 pub(crate) use weight::PackedWeight;

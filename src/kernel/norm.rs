@@ -38,14 +38,32 @@ pub(crate) struct LayerNorm {
     epsilon: f32,
 }
 
-/// A scale and a shift for each channel of the last tokens of every picture, after the norm.
+/// Which tokens of a picture a modulation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Steered {
+    /// So many at the end, each with a row of its own.
+    Last(usize),
+    /// All by one row.
+    Alike,
+}
+
+impl Steered {
+    /// Rows of a picture.
+    pub(crate) fn rows(self) -> usize {
+        match self {
+            Self::Last(tokens) => tokens,
+            Self::Alike => 1,
+        }
+    }
+}
+
+/// A scale and a shift for each channel of tokens of every picture, after the norm.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Modulation<'a> {
-    /// Panel-major f32 [pictures * steered, channels].
+    /// Panel-major f32 [pictures * rows of one, channels].
     pub(crate) scale: &'a [f32],
     pub(crate) shift: &'a [f32],
-    /// Tokens of a picture that are steered.
-    pub(crate) steered: usize,
+    pub(crate) steered: Steered,
     /// Tokens of a picture.
     pub(crate) length: usize,
 }
@@ -54,14 +72,19 @@ impl Modulation<'_> {
     /// The modulation's row for a row of the sequence.
     #[inline(always)]
     fn row(&self, row: usize) -> Option<usize> {
-        let (picture, token) = (row / self.length.max(1), row % self.length.max(1));
-        let steered = (token + self.steered).checked_sub(self.length)?;
-        Some(picture * self.steered + steered)
+        let picture = row / self.length.max(1);
+        match self.steered {
+            Steered::Last(tokens) => {
+                let steered = (row % self.length.max(1) + tokens).checked_sub(self.length)?;
+                Some(picture * tokens + steered)
+            }
+            Steered::Alike => Some(picture),
+        }
     }
 
     #[inline(always)]
     fn apply(&self, panel: usize, rows: usize, row: usize, values: &mut [f32; PANEL]) {
-        let modulated_rows = rows / self.length.max(1) * self.steered;
+        let modulated_rows = rows / self.length.max(1) * self.steered.rows();
         let Some(row) = self.row(row) else { return };
         let start = (panel * modulated_rows + row) * PANEL;
         let of = |table: &'_ [f32]| -> [f32; PANEL] { std::array::from_fn(|lane| table[start + lane]) };
@@ -302,9 +325,14 @@ mod tests {
 
     #[test]
     fn rows_are_normalised_scaled_and_steered() {
-        let (pictures, length, steered) = (2, 11, 4);
+        let (pictures, length) = (2, 11);
         let rows = pictures * length;
-        for channels in [1, 5, 32, 48, 100] {
+        let kinds = [Steered::Last(4), Steered::Alike];
+        for (channels, kind) in [1, 5, 32, 48, 100]
+            .into_iter()
+            .flat_map(|channels| kinds.map(|kind| (channels, kind)))
+        {
+            let steered = kind.rows();
             let x = wave(rows * channels, 3.0)
                 .iter()
                 .map(|value| value + 7.0)
@@ -332,7 +360,7 @@ mod tests {
                 let modulation = Modulation {
                     scale: &scale_panels,
                     shift: &shift_panels,
-                    steered,
+                    steered: kind,
                     length,
                 };
                 let norm = LayerNorm::new(&weight, &bias, 1e-6);
@@ -352,8 +380,12 @@ mod tests {
                         let (picture, token) = (row / length, row % length);
                         for (channel, value) in plain(&x[row * channels..][..channels]).iter().enumerate() {
                             let mut expected = value * f64::from(weight[channel]) + f64::from(bias[channel]);
-                            if modulation.is_some() && token >= length - steered {
-                                let at = (picture * steered + token + steered - length) * channels + channel;
+                            let row_of_modulation = match kind {
+                                Steered::Last(tokens) => (token + tokens).checked_sub(length),
+                                Steered::Alike => Some(0),
+                            };
+                            if let (Some(row), Some(_)) = (row_of_modulation, modulation) {
+                                let at = (picture * steered + row) * channels + channel;
                                 expected = expected * f64::from(scale[at]) + f64::from(shift[at]);
                             }
                             let error = (f64::from(found[row * channels + channel]) - expected).abs();

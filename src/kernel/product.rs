@@ -17,10 +17,22 @@ pub(crate) enum Finish<'a> {
     Store(&'a mut [f32]),
     /// Added to what is there, f32: a residual.
     Add(&'a mut [f32]),
+    /// Times a gate added to what is there, f32.
+    AddTimes(Gate<'a>, &'a mut [f32]),
     /// The exact GELU of it.
     Gelu(FloatFormat, &'a mut [u32]),
     /// GELU by tanh.
     TanhGelu(FloatFormat, &'a mut [u32]),
+}
+
+/// What the channels of each picture are multiplied by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gate<'a> {
+    /// Panel-major f32 [pictures, channels].
+    pub(crate) values: &'a [f32],
+    /// Tokens of a picture.
+    pub(crate) length: usize,
+    pub(crate) pictures: usize,
 }
 
 /// What one row of a panel becomes.
@@ -28,7 +40,8 @@ trait Ending: Sync {
     type Value: Send;
     /// Values of a row.
     fn width(&self) -> usize;
-    fn end(&self, sums: &[f32; PANEL], out: &mut [Self::Value]);
+    /// `place` is the panel and the row.
+    fn end(&self, place: (usize, usize), sums: &[f32; PANEL], out: &mut [Self::Value]);
 }
 
 struct Stored;
@@ -41,7 +54,7 @@ impl Ending for Stored {
     }
 
     #[inline(always)]
-    fn end(&self, sums: &[f32; PANEL], out: &mut [f32]) {
+    fn end(&self, _: (usize, usize), sums: &[f32; PANEL], out: &mut [f32]) {
         out.copy_from_slice(sums);
     }
 }
@@ -56,9 +69,25 @@ impl Ending for Added {
     }
 
     #[inline(always)]
-    fn end(&self, sums: &[f32; PANEL], out: &mut [f32]) {
+    fn end(&self, _: (usize, usize), sums: &[f32; PANEL], out: &mut [f32]) {
         for (out, sum) in out.iter_mut().zip(sums) {
             *out += sum;
+        }
+    }
+}
+
+impl Ending for Gate<'_> {
+    type Value = f32;
+
+    fn width(&self) -> usize {
+        PANEL
+    }
+
+    #[inline(always)]
+    fn end(&self, (panel, row): (usize, usize), sums: &[f32; PANEL], out: &mut [f32]) {
+        let gate = &self.values.as_chunks::<PANEL>().0[panel * self.pictures + row / self.length];
+        for ((out, sum), gate) in out.iter_mut().zip(sums).zip(gate) {
+            *out += gate * sum;
         }
     }
 }
@@ -74,7 +103,7 @@ impl<F: Fn(f32) -> f32 + Sync> Ending for Activated<F> {
     }
 
     #[inline(always)]
-    fn end(&self, sums: &[f32; PANEL], out: &mut [u32]) {
+    fn end(&self, _: (usize, usize), sums: &[f32; PANEL], out: &mut [u32]) {
         // One loop from sum to word: nothing is kept between.
         match self.0 {
             FloatFormat::F32 => {
@@ -106,6 +135,7 @@ pub(crate) fn product(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, finish: 
     match finish {
         Finish::Store(out) => run(isa, x, weight, &Stored, out),
         Finish::Add(out) => run(isa, x, weight, &Added, out),
+        Finish::AddTimes(gate, out) => run(isa, x, weight, &gate, out),
         Finish::Gelu(format, out) => run(isa, x, weight, &Activated(format, gelu), out),
         Finish::TanhGelu(format, out) => {
             run(isa, x, weight, &Activated(format, gelu_tanh), out);
@@ -177,7 +207,7 @@ fn run<E: Ending>(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, ending: &E, 
                         isa,
                         x,
                         part * block,
-                        &weight.panel(index),
+                        (index, &weight.panel(index)),
                         weight.inner_panels(),
                         ending,
                         out,
@@ -199,11 +229,12 @@ vectorised! {
         isa,
         x: &Operand<'_>,
         first_row: usize,
-        weight: &WeightPanel<'_>,
+        panel: (usize, &WeightPanel<'_>),
         inner_panels: usize,
         ending: &E,
         out: &mut [E::Value],
     ) {
+        let (panel, weight) = panel;
         let width = ending.width();
         let rows = out.len() / width;
         let height = match x.format {
@@ -233,7 +264,7 @@ vectorised! {
                     Some(levels) => dequantise(&sums.integers()[at], *levels, weight),
                     None => with_bias(&sums.floats()[at], weight),
                 };
-                ending.end(&values, out);
+                ending.end((panel, row + at), &values, out);
             }
         }
     }
@@ -343,6 +374,22 @@ mod tests {
                 product(isa, &x, &packed, Finish::Add(&mut added));
                 for (added, stored) in added.iter().zip(&stored) {
                     assert_eq!(*added, 2.0 + stored);
+                }
+                // Two pictures where rows allow it; a gate of 0 beyond the channels would hide nothing.
+                let pictures = if rows % 2 == 0 { 2 } else { 1 };
+                let values = wave(panels(outputs) * pictures * PANEL, 4);
+                let gate = Gate {
+                    values: &values,
+                    length: rows / pictures,
+                    pictures,
+                };
+                let mut gated = vec![2.0; out_size];
+                product(isa, &x, &packed, Finish::AddTimes(gate, &mut gated));
+                for (index, (gated, stored)) in gated.iter().zip(&stored).enumerate() {
+                    let (panel, row, lane) = (index / PANEL / rows, index / PANEL % rows, index % PANEL);
+                    let picture = row * pictures / rows;
+                    let gate = values[(panel * pictures + picture) * PANEL + lane];
+                    assert!((gated - (2.0 + gate * stored)).abs() <= 1e-6 * (2.0 + stored.abs()));
                 }
                 let mut activated = vec![0; out_size];
                 product(isa, &x, &packed, Finish::Gelu(FloatFormat::F32, &mut activated));

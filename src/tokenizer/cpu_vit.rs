@@ -8,7 +8,7 @@ use super::rotary::{Rotary, Rotation as Turn};
 use super::stage::VitStages;
 use crate::kernel::{
     Attention, Finish, FloatFormat, Format, Grouping, Isa, LayerNorm, Levels, Modulation, Operand, PANEL,
-    PackedWeight, Rotation, RowStatistics, Words, pack_rows, panels, product, quantise, read_rows,
+    PackedWeight, Rotation, RowStatistics, Steered, Words, pack_rows, panels, product, quantise, read_rows,
 };
 use candle_core::{Device, Tensor};
 use std::ops::Range;
@@ -322,7 +322,7 @@ impl CpuVit {
         Some(Modulation {
             scale,
             shift,
-            steered: sizes.steered,
+            steered: Steered::Last(sizes.steered),
             length: sizes.length,
         })
     }
@@ -405,6 +405,7 @@ impl CpuVit {
                 pictures: sizes.pictures,
                 length: sizes.length,
                 format: self.attention_format(),
+                norms: None,
                 rotation,
                 from: asking.start,
                 until: asking.end,

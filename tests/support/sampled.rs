@@ -31,9 +31,14 @@ pub(crate) fn load(files: &ModelFiles, device: &Device) -> Result<Generator, Gen
 }
 
 pub(crate) fn sampled(set: &str, device: &Device) -> Option<Sampled> {
+    sampled_in(set, device, DType::F32)
+}
+
+pub(crate) fn sampled_in(set: &str, device: &Device, dtype: DType) -> Option<Sampled> {
     let folder = folder(set)?;
+    let files = ModelFiles::locate(&folder).unwrap();
     Some(Sampled {
-        generator: load(&ModelFiles::locate(&folder).unwrap(), device).unwrap(),
+        generator: Generator::load(&files, device, dtype, &mut |_, _| true).unwrap(),
         io: candle_core::safetensors::load(folder.join("io.safetensors"), &Device::Cpu).unwrap(),
         meta: serde_json::from_slice(&std::fs::read(folder.join("meta.json")).unwrap()).unwrap(),
     })
@@ -91,13 +96,19 @@ impl Sampled {
         sampler.state().to_vec()
     }
 
-    pub(crate) fn check_network(&self, set: &str) {
+    fn output(&self) -> Tensor {
         let t = self.io["t"].to_dtype(DType::F32).unwrap();
-        let out = self
-            .generator
-            .forward(&self.io["x"], &t, &self.labels("y"))
-            .unwrap();
-        close(&values(&out), &self.io["out"], 2e-5, set);
+        let labels = self.labels("y");
+        self.generator.forward(&self.io["x"], &t, &labels).unwrap()
+    }
+
+    pub(crate) fn check_network(&self, set: &str) {
+        close(&values(&self.output()), &self.io["out"], 2e-5, set);
+    }
+
+    /// Relative RMS of what the network gives.
+    pub(crate) fn network_error(&self) -> f64 {
+        super::relative_rms(&self.output(), &self.io["out"])
     }
 
     /// Every sampler of a SiT, with and without guidance.
