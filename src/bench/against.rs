@@ -189,7 +189,7 @@ fn sizes(tokenizer: &Tokenizer) -> Result<serde_json::Value, AgainstError> {
 mod tests {
     use super::*;
 
-    fn args(changes: serde_json::Value) -> GeneratorArgs {
+    fn args(changes: &serde_json::Value) -> GeneratorArgs {
         let mut config = serde_json::json!({
             "input_size": 4, "in_channels": 6, "hidden_size": 24, "depth": 2, "num_heads": 3, "mlp_ratio": 2.0,
             "num_classes": 5,
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn an_evaluation_is_one_picture_with_and_without_its_class() {
-        let sit = args(serde_json::json!({}));
+        let sit = args(&serde_json::json!({}));
         let given = Evaluation::guided(&sit, GeneratorClass::Sit);
         let values = given.values();
         let (first, rest) = values.split_at(4 * 6);
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(given.tensors(&sit).unwrap()[0].dims(), [2, 4, 6]);
 
         let squares =
-            args(serde_json::json!({"vae_1d": false, "learn_sigma": true, "class_dropout_prob": 0.0}));
+            args(&serde_json::json!({"vae_1d": false, "learn_sigma": true, "class_dropout_prob": 0.0}));
         let given = Evaluation::guided(&squares, GeneratorClass::Dit);
         assert_eq!(given.values()[2 * 6 * 4 * 4..], [500.0, 500.0, 0.0, 0.0]);
         assert_eq!(given.tensors(&squares).unwrap()[0].dims(), [2, 6, 4, 4]);

@@ -40,12 +40,14 @@ pub(super) struct Network {
 
 /// Blocks and final layer, as they are computed where the network lies.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // there is one for a network
 enum Blocks {
     Cpu(CpuBlocks),
     Candle(CandleBlocks),
 }
 
 /// The sequence on its way through them.
+#[allow(clippy::large_enum_variant)] // there is one for a pass
 enum Stream {
     Cpu(CpuStream),
     Candle(CandleStream),

@@ -376,7 +376,7 @@ mod tests {
                     assert_eq!(*added, 2.0 + stored);
                 }
                 // Two pictures where rows allow it; a gate of 0 beyond the channels would hide nothing.
-                let pictures = if rows % 2 == 0 { 2 } else { 1 };
+                let pictures = if rows.is_multiple_of(2) { 2 } else { 1 };
                 let values = wave(panels(outputs) * pictures * PANEL, 4);
                 let gate = Gate {
                     values: &values,
