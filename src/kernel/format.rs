@@ -123,7 +123,7 @@ pub(crate) struct Levels {
 }
 
 /// Activations as a product reads them: panel-major [channels / PANEL, rows, PANEL], or in tiles of rows where they are
-/// [`Format::Int8`], as [`super::quantise`] and [`super::LayerNorm::forward_quantised`] write them.
+/// [`Format::Int8`], as [`mod@super::quantise`] and [`super::LayerNorm::forward_quantised`] write them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Operand<'a> {
     pub(crate) format: Format,
