@@ -190,6 +190,9 @@ pub struct NearStart {
     pub pixel_scale: f64,
 }
 
+/// Part of a picture's side that a cut-out may reach over the edge where nothing else is said.
+pub(super) const CUTOUT_OVERHANG: f64 = 0.05;
+
 /// Which pictures are drawn and what is done to them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -206,12 +209,27 @@ pub struct DataConfig {
     pub cutout_size: [f64; 2],
     /// Largest turn of a cut-out, degrees to either side.
     pub cutout_turn_degrees: f64,
+    /// How far a cut-out may reach over the picture's edge, as a part of the picture's side, 0..1.
+    pub cutout_overhang: f64,
+    /// Colours of plain grounds and gradients.
+    pub ground_colours: GroundColours,
     /// Share of pictures kept for evaluation by the hash of their name, in folders without `train` and `val`.
     pub held_out_share: f64,
     /// Threads that make crops and composites.
     pub threads: usize,
     /// Batches made ahead by each of them.
     pub batches_ahead: usize,
+}
+
+/// Colours that plain grounds are drawn of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GroundColours {
+    /// All.
+    #[default]
+    Any,
+    /// Light greys with a breath of colour: what lies on them is then most of what tells pictures apart.
+    Pale,
 }
 
 /// Which of Adam's two forms.
@@ -363,6 +381,8 @@ impl Default for DataConfig {
             smallest_crop: 0.8,
             cutout_size: [0.35, 1.0],
             cutout_turn_degrees: 25.0,
+            cutout_overhang: CUTOUT_OVERHANG,
+            ground_colours: GroundColours::Any,
             held_out_share: 0.1,
             threads: 1,
             batches_ahead: 4,
@@ -503,6 +523,7 @@ impl TrainConfig {
             ("data.package_cap", data.package_cap, false),
             ("data.smallest_crop", data.smallest_crop, false),
             ("data.held_out_share", data.held_out_share, true),
+            ("data.cutout_overhang", data.cutout_overhang, true),
             ("optimiser.final_share", optimiser.final_share, true),
             ("optimiser.beta1", optimiser.beta1, true),
             ("optimiser.beta2", optimiser.beta2, true),

@@ -25,7 +25,7 @@ mod workers;
 
 pub use background::{Order, Phase, Status, TrainingRun};
 pub use config::{
-    DataConfig, Learns, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
+    GroundColours,    DataConfig, Learns, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
     StartConfig, StartKind, TrainConfig, TrainedClass,
 };
 pub use data::{Batch, Composite, DataFolders, Library, Loader, Placement};

@@ -97,7 +97,7 @@ impl Placement {
         let size = side * dice.between(smallest, largest);
         let turn = config.cutout_turn_degrees.to_radians();
         let angle_radians = dice.between(-turn, turn);
-        let room = (side - size).max(0.0) / 2.0 + 0.05 * side;
+        let room = (side - size).max(0.0) / 2.0 + config.cutout_overhang * side;
         let centre = [0, 1].map(|_| side / 2.0 + dice.between(-room, room));
         Self {
             size: size / side,

@@ -3,7 +3,7 @@
 use super::composite::Placement;
 use super::library::{Item, Library};
 use crate::picture::{Rgb8, scaled_crop};
-use crate::trainer::DataConfig;
+use crate::trainer::{DataConfig, GroundColours};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
@@ -21,6 +21,9 @@ pub struct Composite {
     /// Whether the ground is a colour or a gradient, not a photograph.
     pub is_plain: bool,
 }
+
+/// No channel of a pale colour is below this.
+const DARKEST_PALE: f64 = 215.0;
 
 /// Numbers of one picture.
 pub(in crate::trainer) struct Dice(ChaCha8Rng);
@@ -55,8 +58,12 @@ impl Dice {
         StandardNormal.sample(&mut self.0)
     }
 
-    pub(super) fn colour(&mut self) -> [f64; 3] {
-        [0, 1, 2].map(|_| self.between(0.0, 255.0))
+    pub(super) fn colour(&mut self, colours: GroundColours) -> [f64; 3] {
+        let darkest = match colours {
+            GroundColours::Any => 0.0,
+            GroundColours::Pale => DARKEST_PALE,
+        };
+        [0, 1, 2].map(|_| self.between(darkest, 255.0))
     }
 }
 
@@ -148,7 +155,7 @@ impl Library {
     fn ground(&self, dice: &mut Dice, side: usize, config: &DataConfig) -> (Rgb8, bool) {
         let is_plain = dice.is_below(config.plain_ground_share) || self.photographs.is_empty();
         let ground = if is_plain {
-            plain_ground(dice, side)
+            plain_ground(dice, side, config.ground_colours)
         } else {
             self.photograph(dice, side, config)
         };
@@ -168,7 +175,7 @@ impl Library {
         let place = [dice.unit(), dice.unit()];
         let is_flipped = dice.is_below(0.5);
         let Some(picture) = self.photographs.get(index) else {
-            return plain_ground(dice, side);
+            return plain_ground(dice, side, config.ground_colours);
         };
         let mut crop = scaled_crop(picture, side as u32, covered, place);
         if is_flipped {
@@ -179,8 +186,8 @@ impl Library {
 }
 
 /// One colour, or a straight run from one to another.
-fn plain_ground(dice: &mut Dice, side: usize) -> Rgb8 {
-    let (first, second) = (dice.colour(), dice.colour());
+fn plain_ground(dice: &mut Dice, side: usize, colours: GroundColours) -> Rgb8 {
+    let (first, second) = (dice.colour(colours), dice.colour(colours));
     let is_gradient = dice.is_below(0.5);
     let angle = dice.between(0.0, std::f64::consts::TAU);
     let (x_share, y_share) = (angle.cos(), angle.sin());

@@ -2,7 +2,10 @@
 
 use crate::engine::DeviceChoice;
 use crate::generator::{GeneratorArgs, Path as FlowPath, TimeDraw};
-use crate::trainer::{DataConfig, OptimiserConfig, OutputConfig, TrainConfig, TrainError};
+use crate::trainer::config::CUTOUT_OVERHANG;
+use crate::trainer::{
+    DataConfig, GroundColours, OptimiserConfig, OutputConfig, TrainConfig, TrainError,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -27,6 +30,10 @@ pub struct GeneratorTrainConfig {
     /// Table of classes ([`super::LabelTable`]), relative to the configuration; without it folders name them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<PathBuf>,
+    /// Folder of a trained generator of the same sizes whose weights the run starts from, from where the command is
+    /// called. Of its classes those stay that have the same name here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_from: Option<PathBuf>,
     /// What is trained, and on what path.
     pub generator: GeneratorConfig,
     /// The pictures that are kept as tokens.
@@ -87,8 +94,18 @@ pub struct PictureConfig {
     pub cutout_size: [f64; 2],
     /// Largest turn of a cut-out, degrees to either side.
     pub cutout_turn_degrees: f64,
+    /// How far a cut-out may reach over the picture's edge, as a part of the picture's side, 0..1.
+    #[serde(default = "cutout_overhang")]
+    pub cutout_overhang: f64,
+    /// Colours of plain grounds and gradients.
+    #[serde(default)]
+    pub ground_colours: GroundColours,
     /// Share of pictures kept for evaluation by the hash of their name, in folders without `train` and `val`.
     pub held_out_share: f64,
+}
+
+fn cutout_overhang() -> f64 {
+    CUTOUT_OVERHANG
 }
 
 /// A grid of samples: a row for each class.
@@ -114,6 +131,7 @@ impl Default for GeneratorTrainConfig {
             device: DeviceChoice::Auto,
             tokenizer: String::new(),
             labels: None,
+            start_from: None,
             generator: GeneratorConfig {
                 width: 192,
                 depth: 6,
@@ -134,6 +152,8 @@ impl Default for GeneratorTrainConfig {
                 smallest_crop: 0.8,
                 cutout_size: [0.9, 1.0],
                 cutout_turn_degrees: 0.0,
+                cutout_overhang: CUTOUT_OVERHANG,
+                ground_colours: GroundColours::Any,
                 held_out_share: 0.1,
             },
             optimiser: OptimiserConfig {
@@ -278,6 +298,8 @@ impl GeneratorTrainConfig {
             smallest_crop: self.data.smallest_crop,
             cutout_size: self.data.cutout_size,
             cutout_turn_degrees: self.data.cutout_turn_degrees,
+            cutout_overhang: self.data.cutout_overhang,
+            ground_colours: self.data.ground_colours,
             held_out_share: self.data.held_out_share,
             ..DataConfig::default()
         }

@@ -132,7 +132,7 @@ impl Task {
 impl GeneratorTrainer {
     /// Starts from fresh weights.
     fn start(task: Task) -> Result<Self, TrainError> {
-        let parameters = start::first_weights(task.config.seed, &task.args)?
+        let parameters = start::first_weights(&task.config, &task.args)?
             .into_iter()
             .map(|(key, var)| Parameter::new(key, var))
             .collect::<candle_core::Result<_>>()?;
