@@ -17,7 +17,7 @@ mod trained;
 mod weights;
 
 pub use args::{GeneratorArgs, GeneratorClass};
-pub use check::{GeneratorReport, check};
+pub use check::{GeneratorReport, check, require_loadable};
 pub use diffusion::{Diffusion, DiffusionStep, Posterior, TRAINED_STEPS};
 pub use error::GeneratorError;
 pub use loss::{DiffusionLosses, FlowPoint, TimeDraw, diffusion_losses, flow_losses, noised_latents};

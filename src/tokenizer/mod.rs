@@ -39,7 +39,7 @@ pub use files::{INDEX_SUFFIX, ModelFiles, WEIGHT_EXTENSIONS, WEIGHT_NAMES};
 pub use gaussian::Gaussian;
 pub use nearest::NearestTerms;
 pub use quantiser::Mixtures;
-pub use schema::{CheckReport, KeyComparison, WrongShape, check, parameter_shapes};
+pub use schema::{CheckReport, KeyComparison, WrongShape, check, parameter_shapes, require_loadable};
 pub use stage::{NoHook, PassHook, Stage};
 
 use bottleneck::Bottleneck;

@@ -3,9 +3,7 @@
 use crate::engine::DeviceChoice;
 use crate::generator::{GeneratorArgs, Path as FlowPath, TimeDraw};
 use crate::trainer::config::CUTOUT_OVERHANG;
-use crate::trainer::{
-    DataConfig, GroundColours, OptimiserConfig, OutputConfig, TrainConfig, TrainError,
-};
+use crate::trainer::{DataConfig, GroundColours, OptimiserConfig, OutputConfig, TrainConfig, TrainError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
