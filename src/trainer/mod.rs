@@ -25,8 +25,8 @@ mod workers;
 
 pub use background::{Order, Phase, Status, TrainingRun};
 pub use config::{
-    GroundColours,    DataConfig, Learns, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
-    StartConfig, StartKind, TrainConfig, TrainedClass,
+    DataConfig, GroundColours, Learns, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind,
+    OutputConfig, StartConfig, StartKind, TrainConfig, TrainedClass,
 };
 pub use data::{Batch, Composite, DataFolders, Library, Loader, Placement};
 pub use error::TrainError;
