@@ -4,7 +4,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::table::Table;
 use crate::bench::{
-    self, AgainstError, Comparison, DragLatency, Effort, GeneratorBench, ModelBench, Preflight,
+    self, AgainstError, BatchBench, Comparison, DragLatency, Effort, GeneratorBench, ModelBench, Preflight,
     PreviewedDrag, Stage, TokenCost,
 };
 use crate::engine::{Precision, RunOptions};
@@ -170,6 +170,7 @@ fn model_text(model: &ModelBench) -> String {
     lines.push_str(&drag_text("request to picture", &model.drag));
     lines.push('\n');
     lines.push_str(&previewed_text(&model.previewed_drag));
+    lines.push_str(&batch_text(&model.batch));
     for comparison in &model.against {
         lines.push('\n');
         lines.push_str(&comparison_text(comparison));
@@ -286,6 +287,19 @@ fn previewed_text(drag: &PreviewedDrag) -> String {
         drag.ahead_ms,
         drag_text("request to preview", &drag.preview),
         drag_text("request to exact picture", &drag.exact)
+    )
+}
+
+fn batch_text(batch: &BatchBench) -> String {
+    format!(
+        "{} positions in one batch: {:.2} ms each (median {:.2}), one by one {:.2} ({:.2}): {:.2} x, of medians {:.2} x\n",
+        batch.positions,
+        batch.together.best_ms,
+        batch.together.median_ms,
+        batch.one_by_one.best_ms,
+        batch.one_by_one.median_ms,
+        batch.speed_ratio,
+        batch.median_ratio
     )
 }
 

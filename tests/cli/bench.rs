@@ -53,6 +53,15 @@ fn a_bench_tells_stages_rates_and_the_drag_of_every_model_given() {
             .map(|bin| bin[1].as_u64().unwrap())
             .sum();
         assert_eq!(counted, 3);
+        let batch = &model["batch"];
+        assert_eq!(batch["positions"], model["previewed_drag"]["positions_ahead"]);
+        let of = |side: &str, figure: &str| batch[side][figure].as_f64().unwrap();
+        for (ratio, figure) in [("speed_ratio", "best_ms"), ("median_ratio", "median_ms")] {
+            assert!(of("together", figure) > 0.0);
+            let expected = of("one_by_one", figure) / of("together", figure);
+            assert!((batch[ratio].as_f64().unwrap() / expected - 1.0).abs() < 1e-9);
+        }
+        assert_eq!(batch["together"]["runs"], batch["one_by_one"]["runs"]);
     }
 }
 
@@ -66,6 +75,8 @@ fn a_bench_without_json_is_a_table() {
         "GFLOP/s",
         "of peak",
         "drag of 1 positions",
+        "9 positions in one batch",
+        "one by one",
     ] {
         assert!(run.stdout.contains(word), "`{word}` is not in:\n{}", run.stdout);
     }
