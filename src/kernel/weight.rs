@@ -3,8 +3,6 @@ use super::math::{bf16_bits, bf16_value};
 use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
 use rayon::prelude::*;
 
-/// Rows and columns of the squares that f32 weights are turned over in: a column is a cache line.
-const SQUARE: usize = 16;
 /// Largest magnitude of an 8-bit weight.
 const MOST_LEVEL: f32 = 127.0;
 
@@ -45,7 +43,7 @@ impl PackedWeight {
         bias: &[f32],
         row: impl Fn(usize) -> (&'a [f32], f32) + Sync,
     ) -> Self {
-        let (outputs, isa) = (bias.len(), Isa::best());
+        let outputs = bias.len();
         let format_of_words = Format::from(format);
         let inner_panels = grouping.panels(inputs);
         let panel_words = inner_panels * format_of_words.panel_words() * PANEL;
@@ -61,17 +59,9 @@ impl PackedWeight {
                     let words =
                         &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
                     let lanes = PANEL.min(outputs - panel * PANEL);
-                    let part = |lane: usize| {
-                        let (values, factor) = row(panel * PANEL + lane);
-                        (&values[first..first + count], factor)
-                    };
-                    if format == FloatFormat::F32 && lanes == PANEL && count == PANEL {
-                        write_squares(isa, part, words);
-                        continue;
-                    }
                     for lane in 0..lanes {
-                        let (values, factor) = part(lane);
-                        write_lane(format, values, factor, lane, words);
+                        let (values, factor) = row(panel * PANEL + lane);
+                        write_lane(format, &values[first..first + count], factor, lane, words);
                     }
                 }
             });
@@ -280,45 +270,41 @@ vectorised! {
     }
 }
 
-/// One output's weights over an inner panel: words of consecutive inputs, [`PANEL`] words apart.
+/// One output's weights over an inner panel: words of consecutive inputs, [`PANEL`] words apart. Loops of known length
+/// have no branches: more of what they read from memory is under way at once.
 fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, words: &mut [u32]) {
+    let rows = words.as_chunks_mut::<PANEL>().0;
     match format {
         FloatFormat::F32 => {
-            for (word, value) in words.iter_mut().skip(lane).step_by(PANEL).zip(values) {
-                *word = (value * factor).to_bits();
+            let bits = |value: &f32| (value * factor).to_bits();
+            match (values.as_array::<PANEL>(), rows.as_mut_array::<PANEL>()) {
+                (Some(values), Some(rows)) => write_column(values.iter().map(bits), lane, rows),
+                _ => write_column(values.iter().map(bits), lane, rows),
             }
         }
         FloatFormat::Bf16 => {
-            let bits = |value: &f32| bf16_bits(value * factor);
-            for (word, pair) in words.iter_mut().skip(lane).step_by(PANEL).zip(values.chunks(2)) {
-                *word = bytemuck::cast([pair.first().map_or(0, bits), pair.get(1).map_or(0, bits)]);
+            let mut scaled = [0.0; PANEL];
+            for (scaled, value) in scaled.iter_mut().zip(values) {
+                *scaled = value * factor;
+            }
+            let pairs: [u32; PANEL / 2] = bytemuck::cast(scaled.map(bf16_bits));
+            match rows.as_mut_array::<{ PANEL / 2 }>() {
+                Some(rows) => write_column(pairs, lane, rows),
+                None => write_column(pairs, lane, rows),
             }
         }
     }
 }
 
-/// A whole panel of f32: `part` gives the [`PANEL`] values of a lane, and their factor.
-fn write_squares<'a>(isa: Isa, part: impl Fn(usize) -> (&'a [f32], f32), words: &mut [u32]) {
-    for first_lane in (0..PANEL).step_by(SQUARE) {
-        let lanes: [(&[f32], f32); SQUARE] = std::array::from_fn(|lane| part(first_lane + lane));
-        for (square, words) in words.chunks_exact_mut(SQUARE * PANEL).enumerate() {
-            let lanes = lanes.map(|(values, factor)| (&values[square * SQUARE..][..SQUARE], factor));
-            write_square(isa, &lanes, first_lane, words);
-        }
-    }
-}
-
-vectorised! {
-    /// `lanes` [SQUARE, SQUARE] become the columns from `first_lane` on of `words` [SQUARE, PANEL].
-    fn write_square [] (isa, lanes: &[(&[f32], f32); SQUARE], first_lane: usize, words: &mut [u32]) {
-        let mut square = [[0_u32; SQUARE]; SQUARE];
-        for (lane, (values, factor)) in lanes.iter().enumerate() {
-            for (row, value) in square.iter_mut().zip(*values) {
-                row[lane] = (value * factor).to_bits();
-            }
-        }
-        for (row, words) in square.iter().zip(words.chunks_exact_mut(PANEL)) {
-            words[first_lane..first_lane + SQUARE].copy_from_slice(row);
+#[inline(always)]
+fn write_column<'a>(
+    column: impl IntoIterator<Item = u32>,
+    lane: usize,
+    rows: impl IntoIterator<Item = &'a mut [u32; PANEL]>,
+) {
+    for (row, word) in rows.into_iter().zip(column) {
+        if let Some(place) = row.get_mut(lane) {
+            *place = word;
         }
     }
 }
