@@ -1,9 +1,10 @@
+use super::columns::interleave_panel;
 use super::isa::{Isa, vectorised};
 use super::math::{bf16_bits, bf16_value};
 use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
 use rayon::prelude::*;
 
-/// Rows and columns of the squares that f32 weights are turned over in: a column is a cache line.
+/// Rows and columns of the squares that weights are turned over in, in words: a column is a cache line.
 const SQUARE: usize = 16;
 /// Largest magnitude of an 8-bit weight.
 const MOST_LEVEL: f32 = 127.0;
@@ -65,8 +66,8 @@ impl PackedWeight {
                         let (values, factor) = row(panel * PANEL + lane);
                         (&values[first..first + count], factor)
                     };
-                    if format == FloatFormat::F32 && lanes == PANEL && count == PANEL {
-                        write_squares(isa, part, words);
+                    if lanes == PANEL && count == PANEL {
+                        write_squares(isa, format, part, words);
                         continue;
                     }
                     for lane in 0..lanes {
@@ -75,13 +76,32 @@ impl PackedWeight {
                     }
                 }
             });
+        Self::of_floats(format_of_words, words, inputs, grouping, bias)
+    }
+
+    /// In bf16 of row-major `values` [inputs, outputs], each column the weights of an output; without a bias.
+    pub(crate) fn of_columns(values: &[f32], outputs: usize) -> Self {
+        let isa = Isa::best();
+        let inputs = values.len() / outputs.max(1);
+        let panel_words = panels(inputs) * Format::Bf16.panel_words() * PANEL;
+        let mut words = Words::zeroed(panels(outputs) * panel_words);
+        words
+            .get_mut()
+            .par_chunks_mut(panel_words.max(1))
+            .enumerate()
+            .for_each(|(panel, words)| interleave_panel(isa, values, outputs, panel, words));
+        let grouping = Grouping::dense(inputs);
+        Self::of_floats(Format::Bf16, words, inputs, grouping, &vec![0.0; outputs])
+    }
+
+    fn of_floats(format: Format, words: Words, inputs: usize, grouping: Grouping, bias: &[f32]) -> Self {
         let mut padded_bias = bias.to_vec();
-        padded_bias.resize(panels(outputs) * PANEL, 0.0);
+        padded_bias.resize(panels(bias.len()) * PANEL, 0.0);
         Self {
-            format: format_of_words,
+            format,
             words,
             inputs,
-            outputs,
+            outputs: bias.len(),
             grouping,
             scales: vec![1.0; padded_bias.len()],
             sums: vec![0; padded_bias.len()],
@@ -297,24 +317,42 @@ fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, wor
     }
 }
 
-/// A whole panel of f32: `part` gives the [`PANEL`] values of a lane, and their factor.
-fn write_squares<'a>(isa: Isa, part: impl Fn(usize) -> (&'a [f32], f32), words: &mut [u32]) {
+/// A whole panel: `part` gives the [`PANEL`] values of a lane, and their factor.
+fn write_squares<'a>(
+    isa: Isa,
+    format: FloatFormat,
+    part: impl Fn(usize) -> (&'a [f32], f32),
+    words: &mut [u32],
+) {
+    let count = SQUARE * Format::from(format).values_per_word();
     for first_lane in (0..PANEL).step_by(SQUARE) {
         let lanes: [(&[f32], f32); SQUARE] = std::array::from_fn(|lane| part(first_lane + lane));
         for (square, words) in words.chunks_exact_mut(SQUARE * PANEL).enumerate() {
-            let lanes = lanes.map(|(values, factor)| (&values[square * SQUARE..][..SQUARE], factor));
-            write_square(isa, &lanes, first_lane, words);
+            let lanes = lanes.map(|(values, factor)| (&values[square * count..][..count], factor));
+            write_square(isa, format, &lanes, first_lane, words);
         }
     }
 }
 
 vectorised! {
-    /// `lanes` [SQUARE, SQUARE] become the columns from `first_lane` on of `words` [SQUARE, PANEL].
-    fn write_square [] (isa, lanes: &[(&[f32], f32); SQUARE], first_lane: usize, words: &mut [u32]) {
+    /// `lanes` [SQUARE, SQUARE words] become the columns from `first_lane` on of `words` [SQUARE, PANEL].
+    fn write_square [] (
+        isa,
+        format: FloatFormat,
+        lanes: &[(&[f32], f32); SQUARE],
+        first_lane: usize,
+        words: &mut [u32],
+    ) {
         let mut square = [[0_u32; SQUARE]; SQUARE];
+        let mut scaled = [0.0_f32; PANEL];
+        let mut encoded = [0_u32; SQUARE];
         for (lane, (values, factor)) in lanes.iter().enumerate() {
-            for (row, value) in square.iter_mut().zip(*values) {
-                row[lane] = (value * factor).to_bits();
+            for (scaled, value) in scaled.iter_mut().zip(*values) {
+                *scaled = value * factor;
+            }
+            format.encode(&scaled[..values.len()], &mut encoded);
+            for (row, word) in square.iter_mut().zip(encoded) {
+                row[lane] = word;
             }
         }
         for (row, words) in square.iter().zip(words.chunks_exact_mut(PANEL)) {

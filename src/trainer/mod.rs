@@ -25,8 +25,8 @@ mod workers;
 
 pub use background::{Order, Phase, Status, TrainingRun};
 pub use config::{
-    GroundColours,    DataConfig, Learns, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind, OutputConfig,
-    StartConfig, StartKind, TrainConfig, TrainedClass,
+    DataConfig, GroundColours, Learns, LinearStart, ModelConfig, NearStart, OptimiserConfig, OptimiserKind,
+    OutputConfig, StartConfig, StartKind, TrainConfig, TrainedClass,
 };
 pub use data::{Batch, Composite, DataFolders, Library, Loader, Placement};
 pub use error::TrainError;
@@ -169,8 +169,11 @@ impl Trainer {
             1
         };
         let tokenizers = (0..parts)
-            .map(|_| Tokenizer::for_training(config.args_at(step), tensors.clone()))
-            .collect::<Result<_, _>>()?;
+            .map(|_| {
+                let tokenizer = Tokenizer::for_training(config.args_at(step), tensors.clone())?;
+                Ok(tokenizer.with_products(config.products))
+            })
+            .collect::<Result<_, TrainError>>()?;
         let optimiser = config.optimiser.clone();
         let loader = Loader::start(
             library,
