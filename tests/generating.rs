@@ -416,7 +416,7 @@ fn a_person_opens_a_generator_generates_edits_and_undoes() {
     let data = tempfile::tempdir().unwrap();
     generator::write(
         &data.path().join("models/small-sit"),
-        &generator::config(TOKENS, DIM, &json!({})),
+        &generator::config(TOKENS, DIM, &json!({"guidance_scale": 3.75})),
     );
     let mut window = window(data.path(), Vec::new());
     let before = window.state().workspace().subjects().len();
@@ -426,6 +426,8 @@ fn a_person_opens_a_generator_generates_edits_and_undoes() {
     window.get_by_label("small-sit").click();
     settle(&mut window);
     assert_eq!(window.state().workspace().generator().unwrap().name, "small-sit");
+    let scale = window.get_by_label("guidance scale").value();
+    assert_eq!(scale.as_deref(), Some("3.75"), "what the generator proposes");
 
     window.get_by_label("2 coal").click();
     window.run();

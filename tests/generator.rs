@@ -506,6 +506,11 @@ fn files_that_are_no_generator_say_so() {
                 "num_classes": 5, "class_names": ["cat"]}"#,
             "class_names",
         ),
+        (
+            r#"{"input_size": 4, "in_channels": 2, "hidden_size": 8, "depth": 2, "num_heads": 2, "mlp_ratio": 2,
+                "num_classes": 5, "guidance_scale": 0.0}"#,
+            "guidance_scale",
+        ),
     ] {
         std::fs::write(&files.config, config).unwrap();
         let message = load(&files, &Device::Cpu).unwrap_err().to_string();

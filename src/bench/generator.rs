@@ -147,6 +147,7 @@ fn network(tokens: usize, device: &Device) -> Result<Generator, EngineError> {
         learn_sigma: None,
         path_type: None,
         class_names: None,
+        guidance_scale: None,
     };
     let shapes = generator_shapes(&args, GeneratorClass::Sit).map_err(EngineError::Model)?;
     let tensors = shapes

@@ -59,6 +59,9 @@ pub struct GeneratorArgs {
     /// Names of the classes, in order. A key of Softscope's own.
     #[serde(default)]
     pub class_names: Option<Vec<String>>,
+    /// Scale of classifier-free guidance at which it shows its classes well, above 0. A key of Softscope's own.
+    #[serde(default)]
+    pub guidance_scale: Option<f64>,
 }
 
 fn default_patch() -> usize {
@@ -197,6 +200,12 @@ impl GeneratorArgs {
                 "`learn_sigma` is false: the reference's sampler needs a DiT that predicts its variance"
                     .to_owned(),
             );
+        }
+        if let Some(scale) = self
+            .guidance_scale
+            .filter(|scale| !(scale.is_finite() && *scale > 0.0))
+        {
+            return Err(format!("`guidance_scale` is {scale}; it must be above 0"));
         }
         match &self.class_names {
             Some(names) if names.len() != self.num_classes => Err(format!(

@@ -1,5 +1,5 @@
 use crate::runs::pictures;
-use softscope::trainer::{DataConfig, DataFolders, Library, Loader};
+use softscope::trainer::{DataConfig, DataFolders, GroundColours, Library, Loader};
 use std::sync::Arc;
 
 #[test]
@@ -66,4 +66,39 @@ fn what_is_known_of_a_composite_is_what_it_shows() {
     let opaque = Library::read(&found.train[8..9], 64, &config).unwrap();
     assert_eq!((opaque.cutout_count(), opaque.photograph_count()), (0, 1));
     assert!(opaque.labelled_composite(7, 0, 64, &config).is_none());
+}
+
+#[test]
+fn a_pale_ground_is_pale_and_a_cutout_stays_inside_where_it_has_to() {
+    let folder = pictures();
+    let found = DataFolders::find(&[folder.path().to_owned()], 0.0).unwrap();
+    let config = DataConfig {
+        plain_ground_share: 1.0,
+        ground_colours: GroundColours::Pale,
+        cutout_overhang: 0.0,
+        cutout_turn_degrees: 0.0,
+        cutout_size: [0.3, 0.6],
+        ..DataConfig::default()
+    };
+    let library = Library::read(&found.train, 64, &config).unwrap();
+    let mut grounds = Vec::new();
+    for index in 0..40 {
+        let known = library.labelled_composite(7, index, 64, &config).unwrap();
+        let half = known.placement.size / 2.0;
+        let is_inside = |centre: &f64| (half - 1e-9..=1.0 - half + 1e-9).contains(centre);
+        assert!(
+            known.placement.centre.iter().all(is_inside),
+            "{:?}",
+            known.placement
+        );
+        let [x, y] = known
+            .placement
+            .centre
+            .map(|place| if place < 0.5 { 63 } else { 0 });
+        grounds.push(known.picture.pixel(x, y).unwrap());
+    }
+    assert!(grounds.iter().flatten().all(|value| *value >= 215), "{grounds:?}");
+    grounds.sort_unstable();
+    grounds.dedup();
+    assert!(grounds.len() > 20, "grounds differ");
 }

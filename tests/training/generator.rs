@@ -1,11 +1,13 @@
 //! A generator trained on the tokens of a tokenizer: configuration, classes, runs, the command.
 
 use crate::runs::{SMALL, pictures};
+use candle_core::{Device, Tensor};
 use softscope::generator::{GeneratorClass, check};
 use softscope::tokenizer::ModelFiles;
 use softscope::trainer::{
     GeneratorProgress, GeneratorRun, GeneratorTrainConfig, LabelTable, Run, TrainConfig,
 };
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -268,6 +270,66 @@ fn what_a_run_was_started_with_stays() {
     attempt(true).unwrap();
 }
 
+/// Rows of the table of labels by class; the row of "no class" has no name.
+fn label_rows(folder: &Path) -> BTreeMap<String, Vec<f32>> {
+    let config: serde_json::Value = serde_json::from_slice(&bytes(folder, "config.json")).unwrap();
+    let names = config["class_names"].as_array().unwrap().iter();
+    let names = names.map(|name| name.as_str().unwrap().to_owned());
+    let weights = safetensors(folder);
+    let table = &weights["y_embedder.embedding_table.weight"];
+    let rows = table.to_vec2::<f32>().unwrap();
+    names.chain([String::new()]).zip(rows).collect()
+}
+
+fn safetensors(folder: &Path) -> HashMap<String, Tensor> {
+    candle_core::safetensors::load(folder.join("model.safetensors"), &Device::Cpu).unwrap()
+}
+
+#[test]
+fn a_run_starts_from_the_weights_and_the_classes_that_a_trained_generator_has() {
+    let fixture = Fixture::new();
+    fixture.train("first", false, 7);
+    // One class keeps its name and changes its number, one is new.
+    fixture.write("labels.tsv", "package1\tone\ncutout\toval\npackage0\tnought\n");
+    let attempt = |text: &str, out: &str| {
+        fixture.write("g.toml", text);
+        let run = fixture.run(out, false);
+        run.perform(&mut |_| ControlFlow::Continue(()))
+            .map_err(|error| error.to_string())
+    };
+    let first = fixture.path("first").display().to_string().replace('\\', "/");
+    let text = fixture.text(CONFIG).replace("steps = 7", "steps = 1").replace(
+        "warmup_steps = 2",
+        "warmup_steps = 2\nlearning_rate = 1e-12\nema = 0.0",
+    );
+    let from = |folder: &str, text: &str| format!("start_from = \"{folder}\"\n{text}");
+    attempt(&from(&first, &text), "second").unwrap();
+    let (before, after) = (
+        label_rows(&fixture.path("first")),
+        label_rows(&fixture.path("second")),
+    );
+    let names: Vec<&str> = after.keys().map(String::as_str).collect();
+    assert_eq!(names, ["", "nought", "one", "oval"]);
+    let nearly = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    for name in ["", "nought", "one"] {
+        assert!(nearly(&before[name], &after[name]), "{name}");
+    }
+    assert!(!nearly(&before["round"], &after["oval"]));
+    let (before, after) = (
+        safetensors(&fixture.path("first")),
+        safetensors(&fixture.path("second")),
+    );
+    let key = "blocks.1.mlp.fc1.weight";
+    let values =
+        |weights: &HashMap<String, Tensor>| weights[key].flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(nearly(&values(&before), &values(&after)));
+
+    let error = attempt(&from("nowhere", &text), "third").unwrap_err();
+    assert!(error.contains("nowhere"), "{error}");
+    let error = attempt(&from(&first, &text.replace("width = 16", "width = 32")), "third").unwrap_err();
+    assert!(error.contains("not ["), "{error}");
+}
+
 #[test]
 fn nothing_is_written_where_a_run_is_broken_off_before_its_bank_is_full() {
     let fixture = Fixture::new();
@@ -313,6 +375,14 @@ fn wrong_configurations_are_refused_by_their_key() {
             "`data.smallest_crop`",
         ),
         (
+            "tokenizer = \"x\"\n[generator]\n[data]\nground_colours = \"plaid\"",
+            "plaid",
+        ),
+        (
+            "tokenizer = \"x\"\n[generator]\n[data]\ncutout_overhang = 1.5",
+            "`data.cutout_overhang`",
+        ),
+        (
             "tokenizer = \"x\"\n[generator]\n[sheet]\nguidance = -1.0",
             "`sheet.guidance`",
         ),
@@ -332,25 +402,48 @@ fn the_recipe_that_ships_names_classes_and_only_known_keys() {
     let defaults = GeneratorTrainConfig {
         tokenizer: "softscope-32".to_owned(),
         labels: Some(root.join("labels.tsv")),
-        steps: 15_500,
+        start_from: config.start_from.clone(),
+        steps: config.steps,
         ..GeneratorTrainConfig::default()
     };
     assert_eq!(config, defaults);
     let table = LabelTable::read(config.labels.as_ref().unwrap()).unwrap();
-    assert!((8..=24).contains(&table.classes().len()), "{:?}", table.classes());
-    for (stem, class) in [
-        ("grinning-face", "faces"),
-        ("woman-dancing-medium-dark", "people"),
-        ("thumbs-up-light", "hands"),
-        ("mango", "food"),
-        ("red-heart", "hearts"),
-        ("racing-car", "vehicles"),
-        ("endless-sky__mountain12-someone", "mountains and fields"),
-        ("krank__level-07", "under water"),
+    let coarse = GeneratorTrainConfig::read(&root.join("softscope-sit-coarse.toml"))
+        .unwrap()
+        .unwrap();
+    let coarse = LabelTable::read(coarse.labels.as_ref().unwrap()).unwrap();
+    assert!(
+        (8..=24).contains(&coarse.classes().len()),
+        "{:?}",
+        coarse.classes()
+    );
+    assert!(
+        (30..=60).contains(&table.classes().len()),
+        "{:?}",
+        table.classes()
+    );
+    for (stem, kind, class) in [
+        ("grinning-face", "faces", "faces"),
+        ("woman-dancing-medium-dark", "people", "people"),
+        ("thumbs-up-light", "hands", "hands"),
+        ("mango", "food", "fruit and vegetables"),
+        ("cat-face", "animals", "animal faces"),
+        ("cat", "animals", "four-legged animals"),
+        ("red-heart", "hearts", "hearts"),
+        ("racing-car", "vehicles", "cars and trains"),
+        (
+            "endless-sky__mountain12-someone",
+            "mountains and fields",
+            "mountains",
+        ),
+        ("krank__level-07", "under water", "under water"),
     ] {
+        assert_eq!(coarse.class_of(stem), Some(kind), "{stem}");
         assert_eq!(table.class_of(stem), Some(class), "{stem}");
     }
-    assert_eq!(table.class_of("libjxl-testdata__x"), None);
+    for table in [&coarse, &table] {
+        assert_eq!(table.class_of("libjxl-testdata__x"), None);
+    }
     assert!(
         GeneratorTrainConfig::read(&root.join("softscope-32.toml"))
             .unwrap()

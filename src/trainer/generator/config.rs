@@ -106,6 +106,7 @@ pub struct PictureConfig {
     pub held_out_share: f64,
 }
 
+/// What runs that were begun without the key had.
 fn cutout_overhang() -> f64 {
     CUTOUT_OVERHANG
 }
@@ -120,7 +121,7 @@ pub struct SheetConfig {
     pub samples: usize,
     /// Steps of the ODE.
     pub steps: usize,
-    /// Scale of classifier-free guidance.
+    /// Scale of classifier-free guidance; the model's configuration proposes it to who generates.
     pub guidance: f64,
 }
 
@@ -147,16 +148,16 @@ impl Default for GeneratorTrainConfig {
             },
             bank: BankConfig {
                 pictures: 4096,
-                renew_every: 16,
-                class_evenness: 0.5,
+                renew_every: 32,
+                class_evenness: 0.6,
             },
             data: PictureConfig {
                 plain_ground_share: 1.0,
                 smallest_crop: 0.8,
-                cutout_size: [0.9, 1.0],
+                cutout_size: [0.94, 1.0],
                 cutout_turn_degrees: 0.0,
-                cutout_overhang: CUTOUT_OVERHANG,
-                ground_colours: GroundColours::Any,
+                cutout_overhang: 0.0,
+                ground_colours: GroundColours::Pale,
                 held_out_share: 0.1,
             },
             optimiser: OptimiserConfig {
@@ -170,10 +171,10 @@ impl Default for GeneratorTrainConfig {
                 ..OptimiserConfig::default()
             },
             sheet: SheetConfig {
-                classes: 10,
+                classes: 24,
                 samples: 6,
                 steps: 25,
-                guidance: 2.0,
+                guidance: 3.0,
             },
             output: OutputConfig {
                 evaluate_every: 1000,
@@ -323,6 +324,7 @@ impl GeneratorTrainConfig {
             "depth": config.depth,
             "flash_attn": false,
             "fused_attn": false,
+            "guidance_scale": self.sheet.guidance,
             "hidden_size": config.width,
             "in_channels": channels,
             "input_size": tokens,

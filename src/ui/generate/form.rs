@@ -67,6 +67,9 @@ impl Form {
         if let Some(path) = generator.args.path() {
             self.settings.path = path;
         }
+        if let Some(scale) = generator.args.guidance_scale {
+            self.settings.guidance.scale = scale;
+        }
         let has_class = |class: &u32| (*class as usize) < generator.args.num_classes;
         let null = generator.args.null_label();
         self.class = self
