@@ -4,72 +4,96 @@
 use super::isa::{Isa, vectorised};
 use super::math::bf16_bits;
 use super::{Format, PANEL};
-use rayon::prelude::*;
 
 /// Words of a row of a panel.
 const WORDS: usize = Format::Bf16.panel_words();
 
-/// Row-major `values` [channels, rows] to panels of [`Format::Bf16`] activations [rows, channels].
-pub(crate) fn pack_columns(isa: Isa, values: &[f32], rows: usize, words: &mut [u32]) {
-    words
-        .par_chunks_mut((rows * WORDS).max(1))
-        .enumerate()
-        .for_each(|(panel, words)| turn_panel(isa, values, rows, panel, words));
-}
-
-/// Two neighbouring rows' values from column `first` on; 0 beyond the last row and column.
-#[inline(always)]
-fn joined(values: &[f32], width: usize, row: usize, first: usize) -> [u32; PANEL] {
-    let count = width.saturating_sub(first).min(PANEL);
-    let part = |row: usize| values.get(row * width + first..row * width + first + count);
-    let mut words = [0; PANEL];
-    if let Some(low) = part(row) {
-        for (word, low) in words.iter_mut().zip(low) {
-            *word = u32::from(bf16_bits(*low));
-        }
-    }
-    if let Some(high) = part(row + 1) {
-        for (word, high) in words.iter_mut().zip(high) {
-            *word |= u32::from(bf16_bits(*high)) << 16;
-        }
-    }
-    words
-}
-
 vectorised! {
-    /// Columns of `values` [inputs, `outputs`] as a weight's panel [inner words, PANEL].
-    fn write_columns [] (isa, values: &[f32], outputs: usize, panel: usize, words: &mut [u32]) {
-        for (word, words) in words.as_chunks_mut::<PANEL>().0.iter_mut().enumerate() {
-            *words = joined(values, outputs, 2 * word, panel * PANEL);
-        }
-    }
-}
-
-/// Columns of `values` [inputs, `outputs`] as a weight's panel [inner words, PANEL].
-pub(super) fn interleave_panel(isa: Isa, values: &[f32], outputs: usize, panel: usize, words: &mut [u32]) {
-    write_columns(isa, values, outputs, panel, words);
-}
-
-vectorised! {
-    /// A panel of activations [`rows`, WORDS] of values [channels, `rows`].
-    fn turn_panel [] (isa, values: &[f32], rows: usize, panel: usize, words: &mut [u32]) {
+    /// Row-major `values` [channels, rows] to panels of [`Format::Bf16`] activations [rows, channels].
+    fn turn [] (isa, values: &[f32], rows: usize, words: &mut [u32]) {
         let mut lanes = [[0_u32; PANEL]; WORDS];
-        for (index, words) in words.chunks_mut(PANEL * WORDS).enumerate() {
-            for (word, lanes) in lanes.iter_mut().enumerate() {
-                *lanes = joined(values, rows, panel * PANEL + 2 * word, index * PANEL);
-            }
-            for (lane, words) in words.as_chunks_mut::<WORDS>().0.iter_mut().enumerate() {
-                for (word, lanes) in words.iter_mut().zip(&lanes) {
-                    *word = lanes[lane];
+        for (panel, words) in words.chunks_mut((rows * WORDS).max(1)).enumerate() {
+            for (index, words) in words.chunks_mut(PANEL * WORDS).enumerate() {
+                for (word, lanes) in lanes.iter_mut().enumerate() {
+                    *lanes = joined(values, rows, panel * PANEL + 2 * word, index * PANEL);
+                }
+                for (lane, words) in words.as_chunks_mut::<WORDS>().0.iter_mut().enumerate() {
+                    for (word, lanes) in words.iter_mut().zip(&lanes) {
+                        *word = lanes[lane];
+                    }
                 }
             }
         }
     }
 }
 
+/// Row-major `values` [channels, rows] to panels of [`Format::Bf16`] activations [rows, channels], on this thread.
+pub(crate) fn pack_columns(isa: Isa, values: &[f32], rows: usize, words: &mut [u32]) {
+    turn(isa, values, rows, words);
+}
+
+vectorised! {
+    fn interleave [] (isa, values: &[f32], outputs: usize, panel_words: usize, words: &mut [u32]) {
+        // Row after row: memory is read from end to end.
+        for word in 0..panel_words / PANEL {
+            let panels = words.chunks_exact_mut(panel_words);
+            for (panel, words) in panels.enumerate() {
+                let joined = joined(values, outputs, 2 * word, panel * PANEL);
+                if let Some(words) = words.as_chunks_mut::<PANEL>().0.get_mut(word) {
+                    *words = joined;
+                }
+            }
+        }
+    }
+}
+
+/// Row-major `values` [inputs, `outputs`] to panels of a [`Format::Bf16`] weight, each column the weights of an output.
+pub(super) fn interleave_columns(
+    isa: Isa,
+    values: &[f32],
+    outputs: usize,
+    panel_words: usize,
+    words: &mut [u32],
+) {
+    interleave(isa, values, outputs, panel_words, words);
+}
+
+/// Two neighbouring rows' values from column `first` on; 0 beyond the last row and column.
+#[inline(always)]
+fn joined(values: &[f32], width: usize, row: usize, first: usize) -> [u32; PANEL] {
+    let part = |row: usize| {
+        values
+            .get(row * width + first..(row + 1) * width)
+            .unwrap_or_default()
+    };
+    let (low, high) = (part(row), part(row + 1));
+    match (low.first_chunk(), high.first_chunk()) {
+        (Some(low), Some(high)) => pairs(low, high),
+        _ => pairs(&padded(low), &padded(high)),
+    }
+}
+
+#[inline(always)]
+fn pairs(low: &[f32; PANEL], high: &[f32; PANEL]) -> [u32; PANEL] {
+    let mut words = [0; PANEL];
+    for ((word, low), high) in words.iter_mut().zip(low).zip(high) {
+        *word = u32::from(bf16_bits(*low)) | u32::from(bf16_bits(*high)) << 16;
+    }
+    words
+}
+
+fn padded(values: &[f32]) -> [f32; PANEL] {
+    let mut lanes = [0.0; PANEL];
+    lanes
+        .iter_mut()
+        .zip(values)
+        .for_each(|(lane, value)| *lane = *value);
+    lanes
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{FloatFormat, Grouping, PackedWeight, pack_rows, panels};
+    use super::super::{FloatFormat, Grouping, PackedWeight, Words, pack_rows, panels};
     use super::*;
 
     /// [columns, rows] of [rows, columns].
@@ -93,7 +117,7 @@ mod tests {
                 &vec![0.0; others],
                 |row| (&over[row * inner..][..inner], 1.0),
             );
-            let found = PackedWeight::of_columns(&values, others);
+            let found = PackedWeight::of_columns(&values, others, &mut Words::default());
             assert_eq!((found.inputs(), found.outputs()), (inner, others));
             assert_eq!(found.unpacked(), weight.unpacked());
             for isa in Isa::available() {

@@ -12,6 +12,7 @@
 mod attention;
 mod columns;
 mod format;
+mod gelu;
 mod head_norm;
 mod isa;
 pub(crate) mod math;
@@ -27,6 +28,7 @@ mod words;
 pub(crate) use attention::{Attention, Rotation};
 pub(crate) use columns::pack_columns;
 pub(crate) use format::{FloatFormat, Format, Levels, Operand};
+pub(crate) use gelu::{gelu_slopes, gelu_tanh_slopes};
 pub(crate) use head_norm::HeadNorm;
 pub(crate) use isa::Isa;
 pub(crate) use norm::{LayerNorm, Modulation, RowStatistics, Steered};

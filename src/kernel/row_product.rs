@@ -26,14 +26,15 @@ pub(crate) fn product_of_rows(
     weight: &PackedWeight,
     activation: Activation,
 ) -> Vec<f32> {
-    let (rows, operand) = packed(isa, x, weight);
+    let mut operand = Words::default();
+    let (rows, operand) = packed(isa, x, weight, &mut operand);
     let mut panel_major = Words::zeroed(weight.output_panels() * rows * PANEL);
     let finish = match activation {
         Activation::None => Finish::Store(bytemuck::cast_slice_mut(panel_major.get_mut())),
         Activation::Gelu => Finish::Gelu(FloatFormat::F32, panel_major.get_mut()),
         Activation::TanhGelu => Finish::TanhGelu(FloatFormat::F32, panel_major.get_mut()),
     };
-    let x = Operand::new(weight.float_format(), rows, operand.get());
+    let x = Operand::new(weight.float_format(), rows, operand);
     product(isa, &x, weight, finish);
     let mut values = vec![0.0; rows * weight.outputs()];
     read_rows(
@@ -44,14 +45,16 @@ pub(crate) fn product_of_rows(
     values
 }
 
-/// As [`product_of_rows`] without an activation, to the same bits: for many rows on few threads.
-pub(crate) fn product_of_many_rows(isa: Isa, x: &[f32], weight: &PackedWeight) -> Vec<f32> {
-    let (rows, operand) = packed(isa, x, weight);
-    product_to_rows(
-        isa,
-        &Operand::new(weight.float_format(), rows, operand.get()),
-        weight,
-    )
+/// As [`product_of_rows`] without an activation, to the same bits, for many rows on few threads; in the memory of
+/// `spare` beside the results'.
+pub(crate) fn product_of_many_rows(
+    isa: Isa,
+    x: &[f32],
+    weight: &PackedWeight,
+    spare: &mut Words,
+) -> Vec<f32> {
+    let (rows, words) = packed(isa, x, weight, spare);
+    product_to_rows(isa, &Operand::new(weight.float_format(), rows, words), weight)
 }
 
 /// `x` [rows, inputs] times a weight of floats, plus its bias, to row-major [rows, outputs], some rows at a time.
@@ -70,28 +73,25 @@ pub(crate) fn product_to_rows(isa: Isa, x: &Operand<'_>, weight: &PackedWeight) 
             let stored = &mut stored[..values.len() / outputs * PANEL];
             for panel in 0..panels(outputs) {
                 store_rows(isa, x, block * BLOCK_ROWS, weight, panel, stored);
-                let places = panel * PANEL..outputs.min((panel + 1) * PANEL);
-                for (values, stored) in values.chunks_exact_mut(outputs).zip(stored.chunks_exact(PANEL)) {
-                    values[places.clone()].copy_from_slice(&stored[..places.len()]);
+                let rows = values.chunks_exact_mut(outputs);
+                for (values, stored) in rows.zip(stored.as_chunks::<PANEL>().0) {
+                    let values = &mut values[panel * PANEL..];
+                    match values.first_chunk_mut() {
+                        Some(values) => *values = *stored,
+                        None => values.copy_from_slice(&stored[..values.len()]),
+                    }
                 }
             }
         });
     values
 }
 
-/// The number of rows of `x` [rows, inputs], and their panels in the format of `weight`.
-fn packed(isa: Isa, x: &[f32], weight: &PackedWeight) -> (usize, Words) {
+/// The number of rows of `x` [rows, inputs], and their panels in the format of `weight`, in the memory of `spare`.
+fn packed<'a>(isa: Isa, x: &[f32], weight: &PackedWeight, spare: &'a mut Words) -> (usize, &'a [u32]) {
     let rows = x.len() / weight.inputs().max(1);
     let format = weight.float_format();
-    let mut words = Words::zeroed(Format::from(format).words_of_panels(rows, weight.inner_panels()));
-    pack_rows(
-        isa,
-        format,
-        x,
-        weight.inputs(),
-        weight.grouping(),
-        words.get_mut(),
-    );
+    let words = spare.take(Format::from(format).words_of_panels(rows, weight.inner_panels()));
+    pack_rows(isa, format, x, weight.inputs(), weight.grouping(), words);
     (rows, words)
 }
 
@@ -117,7 +117,7 @@ mod tests {
                 });
                 for isa in Isa::available() {
                     assert_eq!(
-                        product_of_many_rows(isa, &x, &weight),
+                        product_of_many_rows(isa, &x, &weight, &mut Words::default()),
                         product_of_rows(isa, &x, &weight, Activation::None),
                         "{isa:?} {format:?} {rows} x {inputs} x {outputs}"
                     );

@@ -1,11 +1,11 @@
-use super::columns::interleave_panel;
+use super::columns::interleave_columns;
 use super::isa::{Isa, vectorised};
 use super::math::{bf16_bits, bf16_value};
 use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
 use rayon::prelude::*;
 
-/// Rows and columns of the squares that weights are turned over in, in words: a column is a cache line.
-const SQUARE: usize = 16;
+/// Outputs whose weights are turned over together: words of the same inputs are a cache line.
+const TURNED: usize = 16;
 /// Largest magnitude of an 8-bit weight.
 const MOST_LEVEL: f32 = 127.0;
 
@@ -46,14 +46,26 @@ impl PackedWeight {
         bias: &[f32],
         row: impl Fn(usize) -> (&'a [f32], f32) + Sync,
     ) -> Self {
+        Self::new_in(&mut Words::default(), format, inputs, grouping, bias, row)
+    }
+
+    /// As [`Self::new`], in the memory of `spare`: see [`Self::into_words`].
+    pub(crate) fn new_in<'a>(
+        spare: &mut Words,
+        format: FloatFormat,
+        inputs: usize,
+        grouping: Grouping,
+        bias: &[f32],
+        row: impl Fn(usize) -> (&'a [f32], f32) + Sync,
+    ) -> Self {
         let (outputs, isa) = (bias.len(), Isa::best());
         let format_of_words = Format::from(format);
         let inner_panels = grouping.panels(inputs);
         let panel_words = inner_panels * format_of_words.panel_words() * PANEL;
-        let mut words = Words::zeroed(panels(outputs) * panel_words);
+        let mut words = std::mem::take(spare);
         let per_word = format_of_words.values_per_word();
         words
-            .get_mut()
+            .take(panels(outputs) * panel_words)
             .par_chunks_mut(panel_words.max(1))
             .enumerate()
             .for_each(|(panel, words)| {
@@ -67,9 +79,10 @@ impl PackedWeight {
                         (&values[first..first + count], factor)
                     };
                     if lanes == PANEL && count == PANEL {
-                        write_squares(isa, format, part, words);
+                        write_panel(isa, format, part, words);
                         continue;
                     }
+                    words.fill(0);
                     for lane in 0..lanes {
                         let (values, factor) = part(lane);
                         write_lane(format, values, factor, lane, words);
@@ -79,19 +92,21 @@ impl PackedWeight {
         Self::of_floats(format_of_words, words, inputs, grouping, bias)
     }
 
-    /// In bf16 of row-major `values` [inputs, outputs], each column the weights of an output; without a bias.
-    pub(crate) fn of_columns(values: &[f32], outputs: usize) -> Self {
-        let isa = Isa::best();
+    /// In bf16 of row-major `values` [inputs, outputs], each column the weights of an output, without a bias; on this
+    /// thread, in the memory of `spare`: see [`Self::into_words`].
+    pub(crate) fn of_columns(values: &[f32], outputs: usize, spare: &mut Words) -> Self {
         let inputs = values.len() / outputs.max(1);
         let panel_words = panels(inputs) * Format::Bf16.panel_words() * PANEL;
-        let mut words = Words::zeroed(panels(outputs) * panel_words);
-        words
-            .get_mut()
-            .par_chunks_mut(panel_words.max(1))
-            .enumerate()
-            .for_each(|(panel, words)| interleave_panel(isa, values, outputs, panel, words));
+        let mut words = std::mem::take(spare);
+        let taken = words.take(panels(outputs) * panel_words);
+        interleave_columns(Isa::best(), values, outputs, panel_words, taken);
         let grouping = Grouping::dense(inputs);
         Self::of_floats(Format::Bf16, words, inputs, grouping, &vec![0.0; outputs])
+    }
+
+    /// Its memory, for another weight.
+    pub(crate) fn into_words(self) -> Words {
+        self.words
     }
 
     fn of_floats(format: Format, words: Words, inputs: usize, grouping: Grouping, bias: &[f32]) -> Self {
@@ -318,46 +333,55 @@ fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, wor
 }
 
 /// A whole panel: `part` gives the [`PANEL`] values of a lane, and their factor.
-fn write_squares<'a>(
+fn write_panel<'a>(
     isa: Isa,
     format: FloatFormat,
     part: impl Fn(usize) -> (&'a [f32], f32),
     words: &mut [u32],
 ) {
-    let count = SQUARE * Format::from(format).values_per_word();
-    for first_lane in (0..PANEL).step_by(SQUARE) {
-        let lanes: [(&[f32], f32); SQUARE] = std::array::from_fn(|lane| part(first_lane + lane));
-        for (square, words) in words.chunks_exact_mut(SQUARE * PANEL).enumerate() {
-            let lanes = lanes.map(|(values, factor)| (&values[square * count..][..count], factor));
-            write_square(isa, format, &lanes, first_lane, words);
-        }
+    for first_lane in (0..PANEL).step_by(TURNED) {
+        let lanes = std::array::from_fn(|lane| part(first_lane + lane));
+        write_lanes(isa, format, &lanes, first_lane, words);
     }
 }
 
 vectorised! {
-    /// `lanes` [SQUARE, SQUARE words] become the columns from `first_lane` on of `words` [SQUARE, PANEL].
-    fn write_square [] (
+    /// `lanes` [TURNED, PANEL] become the columns from `first_lane` on of `words` [inner words, PANEL].
+    fn write_lanes [] (
         isa,
         format: FloatFormat,
-        lanes: &[(&[f32], f32); SQUARE],
+        lanes: &[(&[f32], f32); TURNED],
         first_lane: usize,
         words: &mut [u32],
     ) {
-        let mut square = [[0_u32; SQUARE]; SQUARE];
+        match format {
+            FloatFormat::F32 => turn_lanes::<{ Format::F32.panel_words() }>(format, lanes, first_lane, words),
+            FloatFormat::Bf16 => turn_lanes::<{ Format::Bf16.panel_words() }>(format, lanes, first_lane, words),
+        }
+    }
+}
+
+#[inline(always)]
+fn turn_lanes<const WORDS: usize>(
+    format: FloatFormat,
+    lanes: &[(&[f32], f32); TURNED],
+    first_lane: usize,
+    words: &mut [u32],
+) {
+    let mut turned = [[0_u32; TURNED]; WORDS];
+    for (lane, (values, factor)) in lanes.iter().enumerate() {
         let mut scaled = [0.0_f32; PANEL];
-        let mut encoded = [0_u32; SQUARE];
-        for (lane, (values, factor)) in lanes.iter().enumerate() {
-            for (scaled, value) in scaled.iter_mut().zip(*values) {
-                *scaled = value * factor;
-            }
-            format.encode(&scaled[..values.len()], &mut encoded);
-            for (row, word) in square.iter_mut().zip(encoded) {
-                row[lane] = word;
-            }
+        for (scaled, value) in scaled.iter_mut().zip(*values) {
+            *scaled = value * factor;
         }
-        for (row, words) in square.iter().zip(words.chunks_exact_mut(PANEL)) {
-            words[first_lane..first_lane + SQUARE].copy_from_slice(row);
+        let mut encoded = [0_u32; WORDS];
+        format.encode(&scaled, &mut encoded);
+        for (row, word) in turned.iter_mut().zip(encoded) {
+            row[lane] = word;
         }
+    }
+    for (row, words) in turned.iter().zip(words.chunks_exact_mut(PANEL)) {
+        words[first_lane..first_lane + TURNED].copy_from_slice(row);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A ViT's pass and its way back, as one operation.
 
 use super::by_hand::{Attention, Matrix, Pair, Products, SavedNorm, Sizes, WeightGradients, with_values};
-use crate::kernel::math::gelu_and_slope;
+use crate::kernel::{Isa, gelu_slopes};
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -105,10 +105,7 @@ impl BlockWeights {
 
         let norm2 = SavedNorm::of(x, sizes.width, NORM_EPSILON);
         let mut hidden = products.linear(&Matrix::new(norm2.output(&self.norm2)?), &self.fc1, rows)?;
-        let mut slope = vec![0.0; hidden.len()];
-        for (value, slope) in hidden.iter_mut().zip(slope.iter_mut()) {
-            (*value, *slope) = gelu_and_slope(*value);
-        }
+        let slope = gelu_slopes(Isa::best(), &mut hidden);
         let hidden = Matrix::new(hidden);
         let fed = products.linear(&hidden, &self.fc2, rows)?;
         add_scaled(x, &fed, &self.gamma2)?;

@@ -2,7 +2,7 @@
 
 use super::modulation::{ATTENTION, MLP, Modulation, Place};
 use crate::generator::network::{NORM_EPS, QK_NORM_EPS};
-use crate::kernel::math::gelu_tanh_and_slope;
+use crate::kernel::{Isa, gelu_tanh_slopes};
 use crate::tokenizer::by_hand::{
     Attention, Matrix, Pair, Products, SavedNorm, Sizes, WeightGradients, join, split,
 };
@@ -91,10 +91,7 @@ impl BlockWeights {
 
         let norm2 = SavedNorm::of(x, sizes.width, NORM_EPS);
         let mut hidden = products.linear(&modulation.apply(&norm2, MLP), &self.fc1, rows)?;
-        let mut slope = vec![0.0; hidden.len()];
-        for (value, slope) in hidden.iter_mut().zip(slope.iter_mut()) {
-            (*value, *slope) = gelu_tanh_and_slope(*value);
-        }
+        let slope = gelu_tanh_slopes(Isa::best(), &mut hidden);
         let hidden = Matrix::new(hidden);
         let fed = products.linear(&hidden, &self.fc2, rows)?;
         modulation.add_gated(x, &fed, MLP);

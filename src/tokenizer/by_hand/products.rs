@@ -7,6 +7,7 @@ use crate::kernel::{
 };
 use candle_core::{Result, Tensor};
 use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
 
 /// How the products of linear layers take their operands where a model is trained on the CPU. Sums, weights and
 /// gradients are f32 in either case.
@@ -18,6 +19,34 @@ pub enum Products {
     F32,
     /// Rounded to bfloat16, 8 bits of mantissa. Faster where the processor multiplies such numbers (AVX-512 BF16).
     Bf16,
+}
+
+/// Memory of the last product's operands, for the next one's.
+#[derive(Default)]
+struct Spare {
+    operand: Words,
+    weight: Words,
+}
+
+impl Spare {
+    /// `x` times `weight`, whose memory comes back.
+    fn product(&mut self, x: &[f32], weight: PackedWeight) -> Vec<f32> {
+        let values = product_of_many_rows(Isa::best(), x, &weight, &mut self.operand);
+        self.weight = weight.into_words();
+        values
+    }
+}
+
+/// Calls `work` with this thread's spare memory.
+fn with_spare<T>(work: impl FnOnce(&mut Spare) -> T) -> T {
+    thread_local! {
+        static SPARE: RefCell<Spare> = RefCell::default();
+    }
+    // Taken, not borrowed: a thread that waits within `work` may take up another product.
+    let mut spare = SPARE.take();
+    let result = work(&mut spare);
+    SPARE.set(spare);
+    result
 }
 
 impl Products {
@@ -37,10 +66,14 @@ impl Products {
             Self::Bf16 => with_values(weight, |weight| {
                 let row = |output: usize| weight.chunks_exact(inputs).nth(output).unwrap_or_default();
                 let grouping = Grouping::dense(inputs);
-                let packed = PackedWeight::new(FloatFormat::Bf16, inputs, grouping, bias, |output| {
-                    (row(output), 1.0)
-                });
-                product_of_many_rows(Isa::best(), x.values(), &packed)
+                with_spare(|spare| {
+                    let words = &mut spare.weight;
+                    let packed =
+                        PackedWeight::new_in(words, FloatFormat::Bf16, inputs, grouping, bias, |output| {
+                            (row(output), 1.0)
+                        });
+                    spare.product(x.values(), packed)
+                })
             }),
         })?
     }
@@ -53,8 +86,10 @@ impl Products {
                 pull.times(false, weight, false, (1, rows, inputs, outputs))
             }),
             Self::Bf16 => with_values(weight, |weight| {
-                let packed = PackedWeight::of_columns(weight, inputs);
-                product_of_many_rows(Isa::best(), pull.values(), &packed)
+                with_spare(|spare| {
+                    let packed = PackedWeight::of_columns(weight, inputs, &mut spare.weight);
+                    spare.product(pull.values(), packed)
+                })
             }),
         }
     }
@@ -69,14 +104,54 @@ impl Products {
     ) -> Result<Vec<f32>> {
         match self {
             Self::F32 => pull.times(true, x.storage(), false, (1, outputs, inputs, rows)),
-            Self::Bf16 => {
+            Self::Bf16 => Ok(with_spare(|spare| {
                 let isa = Isa::best();
-                let packed = PackedWeight::of_columns(x.values(), inputs);
-                let mut words = Words::zeroed(Format::Bf16.operand_words(outputs, rows));
-                pack_columns(isa, pull.values(), outputs, words.get_mut());
-                let pull = Operand::new(FloatFormat::Bf16, outputs, words.get());
-                Ok(product_to_rows(isa, &pull, &packed))
-            }
+                let packed = PackedWeight::of_columns(x.values(), inputs, &mut spare.weight);
+                let words = spare.operand.take(Format::Bf16.operand_words(outputs, rows));
+                pack_columns(isa, pull.values(), outputs, words);
+                let pull = Operand::new(FloatFormat::Bf16, outputs, words);
+                let gradient = product_to_rows(isa, &pull, &packed);
+                spare.weight = packed.into_words();
+                gradient
+            })),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    /// Whole numbers that bf16 holds.
+    fn whole(count: usize, seed: usize) -> Vec<f32> {
+        (0..count)
+            .map(|index| ((index * 7919 + seed * 104_729) % 15) as f32 - 7.0)
+            .collect()
+    }
+
+    #[test]
+    fn products_of_what_bf16_holds_are_the_same() {
+        for (rows, inputs, outputs) in [(1, 1, 1), (5, 33, 70), (64, 96, 32), (131, 40, 3)] {
+            let tensor = |values, dims: &[usize]| Tensor::from_vec(values, dims, &Device::Cpu).unwrap();
+            let pair = (
+                tensor(whole(outputs * inputs, 1), &[outputs, inputs]),
+                tensor(whole(outputs, 2), &[outputs]),
+            );
+            let x = Matrix::new(whole(rows * inputs, 3));
+            let pull = Matrix::new(whole(rows * outputs, 4));
+            let all = |products: Products| {
+                [
+                    products.linear(&x, &pair, rows).unwrap(),
+                    products.input_back(&pull, &pair.0, rows).unwrap(),
+                    products.weight_back(&pull, &x, (outputs, inputs), rows).unwrap(),
+                ]
+            };
+            assert_eq!(
+                all(Products::Bf16),
+                all(Products::F32),
+                "{rows} x {inputs} x {outputs}"
+            );
         }
     }
 }
