@@ -1,19 +1,19 @@
-mod painting;
+//! The worker thread, the handle of its owner, and what both share.
 
-use super::compare::{self, LOAD_SHARE, ReconstructJob, Reconstructed};
-use super::control::Part;
+mod opening;
+mod painting;
+mod turns;
+
 use super::edit_cache::EditCache;
-use super::generate::{Generation, Turn};
+use super::generate::Generation;
 use super::painting::PaintRun;
 use super::perform::{self, Backend};
 use super::prefetch::Prefetching;
-use super::protocol::{EngineStatus, Event, PrefetchJob, Request, Stamp};
+use super::protocol::{EngineStatus, Event, Request, Stamp};
 use super::queue::{Outcome, Queue, Signals, Ticket};
-use super::shelf::{Eviction, Shelf, ShelfKey};
-use super::work::WorkControl;
+use super::shelf::{Eviction, Shelf};
 use super::{
-    Control, EngineError, GenerateJob, GeneratorRunner, RunOptions, Runner, WorkJob, WorkKind, WorkTurn,
-    default_memory_limit, panics,
+    Control, EngineError, GeneratorRunner, RunOptions, Runner, WorkKind, default_memory_limit, panics,
 };
 use crate::tokenizer::ModelFiles;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -369,186 +369,6 @@ impl Worker {
                 }
             }
         }
-    }
-
-    /// The old generator stays until the new one is there.
-    fn open_generator(&mut self, files: &ModelFiles, control: &dyn Control) {
-        self.make_room(&ShelfKey::of(files));
-        let options = self.options;
-        let opened = self.open_with_room("opening the generator", |_| {
-            GeneratorRunner::open(files, &options, control)
-        });
-        match opened {
-            Ok(generator) => {
-                let info = Arc::clone(generator.info());
-                let weight_bytes = info.weight_bytes;
-                if self.shared.finish(Outcome::Done(Event::GeneratorOpened(info))) {
-                    self.generation = None;
-                    self.generator = Some(generator);
-                    self.shelf.set_generator_bytes(weight_bytes);
-                }
-            }
-            Err(error) => {
-                self.shared.finish(Outcome::from(Err(error)));
-            }
-        }
-        self.trim();
-    }
-
-    /// One turn of a work.
-    fn work(&mut self, stamp: Stamp, job: &WorkJob, task: &dyn Control) -> Outcome {
-        let kind = job.kind();
-        let control = WorkControl { job, task };
-        match self.with_model(kind.name(), |model, _| model.work(&mut *job.lock(), &control)) {
-            Ok(WorkTurn::More) => Outcome::Again,
-            Ok(WorkTurn::Done) => Outcome::Done(Event::Worked { stamp, kind }),
-            Err(error) => Outcome::from(Err(error)),
-        }
-    }
-
-    /// One turn of a prefetch: a batch of its positions.
-    fn prefetch(&mut self, stamp: Stamp, job: &PrefetchJob, control: &dyn Control) -> Outcome {
-        let mut prefetching = std::mem::take(&mut self.prefetching);
-        let result = self.with_model("decoding ahead", |model, cache| {
-            prefetching.turn(stamp, job, model, cache, control)
-        });
-        self.prefetching = prefetching;
-        match result {
-            Ok(prefetched) => {
-                let is_last = prefetched.is_last;
-                let event = Event::Prefetched {
-                    stamp,
-                    prefetched: Arc::new(prefetched),
-                };
-                if is_last {
-                    Outcome::Done(event)
-                } else {
-                    Outcome::Progressed(event)
-                }
-            }
-            Err(error) => Outcome::from(Err(error)),
-        }
-    }
-
-    /// One turn of a generation: a step, or a finished picture.
-    fn generate(&mut self, stamp: Stamp, job: Arc<GenerateJob>, control: &dyn Control) -> Outcome {
-        let (Some(generator), Some(model)) = (&self.generator, self.shelf.in_use()) else {
-            let missing = if self.shelf.in_use().is_none() {
-                EngineError::NoModel
-            } else {
-                EngineError::NoGenerator
-            };
-            return Outcome::from(Err(missing));
-        };
-        let mut generation = match self.generation.take() {
-            Some(generation) if generation.stamp() == stamp => generation,
-            _ => Generation::new(stamp, job),
-        };
-        match contained("generating", || generation.turn(generator, model, control)) {
-            Ok(Turn::Step(step)) => {
-                self.generation = Some(generation);
-                Outcome::Progressed(Event::GenerationStep {
-                    stamp,
-                    step: Arc::new(step),
-                })
-            }
-            Ok(Turn::Picture(picture)) => {
-                let is_last = picture.is_last;
-                let event = Event::Generated {
-                    stamp,
-                    picture: Arc::new(picture),
-                };
-                if is_last {
-                    return Outcome::Done(event);
-                }
-                self.generation = Some(generation);
-                Outcome::Progressed(event)
-            }
-            Err(EngineError::Cancelled) => {
-                // Stepped back for something else, or given up: only the queue knows.
-                self.generation = Some(generation);
-                Outcome::Stopped
-            }
-            Err(error) => Outcome::Failed(error.to_string()),
-        }
-    }
-
-    /// The old model stays in use until the new one is there.
-    fn load(&mut self, files: &ModelFiles, control: &dyn Control) {
-        match self.shelved(files, control) {
-            Ok(model) => {
-                let event = Event::ModelLoaded(Arc::clone(model.info()));
-                if self.shared.finish(Outcome::Done(event)) {
-                    self.cache.clear();
-                    self.prefetching.forget_model();
-                    self.shelf.set_in_use(model);
-                }
-            }
-            Err(error) => {
-                self.shared.finish(Outcome::from(Err(error)));
-            }
-        }
-        self.trim();
-    }
-
-    fn reconstruct(
-        &mut self,
-        job: &ReconstructJob,
-        control: &dyn Control,
-    ) -> Result<Reconstructed, EngineError> {
-        let is_loaded = self.shelf.take(&ShelfKey::of(&job.model)).is_some();
-        let from = if is_loaded { 0.0 } else { LOAD_SHARE };
-        let part = |from, to| Part {
-            whole: control,
-            from,
-            to,
-        };
-        let model = self.shelved(&job.model, &part(0.0, from))?;
-        contained("reconstructing", || {
-            compare::reconstruct(&*model, job, &part(from, 1.0))
-        })
-    }
-
-    /// The model of `files`: from the shelf while they are as they were, else read.
-    fn shelved(
-        &mut self,
-        files: &ModelFiles,
-        control: &dyn Control,
-    ) -> Result<Arc<dyn Backend>, EngineError> {
-        let key = ShelfKey::of(files);
-        if let Some(model) = self.shelf.take(&key) {
-            return Ok(model);
-        }
-        self.make_room(&key);
-        let opened = self.open_with_room("loading the model", |open| open(files, control));
-        let model: Arc<dyn Backend> = Arc::from(opened?);
-        self.shelf.put(key, Arc::clone(&model));
-        Ok(model)
-    }
-
-    /// Lets models leave for what is about to be read from the files of `key`.
-    fn make_room(&mut self, key: &ShelfKey) {
-        let left = self.shelf.make_room(key, self.shared.memory_limit());
-        self.shared.announce(left);
-    }
-
-    /// What `open` opens. Where the GPU has no memory for it, the models that are not in use leave, and it is tried once
-    /// more.
-    fn open_with_room<T>(
-        &mut self,
-        doing: &'static str,
-        open: impl Fn(&mut Open) -> Result<T, EngineError>,
-    ) -> Result<T, EngineError> {
-        let result = contained(doing, || open(&mut self.open));
-        if !matches!(&result, Err(error) if error.is_of_device_memory()) {
-            return result;
-        }
-        let left = self.shelf.clear();
-        if left.is_empty() {
-            return result;
-        }
-        self.shared.announce(left);
-        contained(doing, || open(&mut self.open))
     }
 
     /// What was only kept because it was in use, or turned out larger than its file, may have to leave.

@@ -10,7 +10,7 @@ mod working;
 use super::*;
 use crate::engine::{
     AnalyseJob, Analysed, AnalysisKind, DecodeJob, ModelInfo, PaintStep, SubjectId, Task, ViewId, Work,
-    WorkTurn,
+    WorkJob, WorkTurn,
 };
 use crate::latent::{Codebook, LatentSpace, LatentState, Tokens};
 use crate::picture::{Planar, Rgb8};

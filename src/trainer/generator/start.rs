@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn positions_are_the_references() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let file = root.join("../shared/goldens/gen/c1_sit_1d/io.safetensors");
         let Ok(io) = candle_core::safetensors::load(&file, &Device::Cpu) else {
             eprintln!("SKIPPED: no golden set beside this checkout; positions were NOT checked");
