@@ -11,10 +11,10 @@ use softscope::generator::{
     Original, Path, Sampler, Settings, Solver, Start, TimeDraw, TrainableGenerator, diffusion_losses,
     flow_losses, noised_latents,
 };
-use softscope::tokenizer::ModelFiles;
+use softscope::tokenizer::{ModelFiles, Products};
 use std::collections::HashMap;
 use support::sampled::{Sampled, close, folder, load, relative_error, sampled};
-use support::values;
+use support::{relative_rms, rounding_of_bf16, values};
 
 fn golden(set: &str) -> Option<Sampled> {
     sampled(set, &Device::Cpu)
@@ -625,6 +625,40 @@ fn gradients_of_a_sit_match_the_reference() {
         store.get(variables["pos_embed"].as_tensor()).is_none(),
         "positions are fixed"
     );
+}
+
+#[test]
+fn gradients_of_rounded_products_are_the_same_within_the_rounding() {
+    for set in ["c1_sit_1d", "c2_sit_1d_qknorm"] {
+        let Some(golden) = golden(set) else { continue };
+        let (args, variables) = variables(set).unwrap();
+        let (x, classes) = (&golden.io["x"], golden.labels("y"));
+        let t: Vec<f32> = (0..x.dim(0).unwrap())
+            .map(|index| 0.2 + 0.2 * index as f32)
+            .collect();
+        let t = Tensor::new(t, &Device::Cpu).unwrap();
+        let gradients = |products: Products| {
+            let generator = trainable(&args, GeneratorClass::Sit, &variables).with_products(products);
+            let loss = flow_losses(&generator.forward(x, &t, &classes).unwrap(), x).unwrap();
+            generator.backward(&loss.mean(0).unwrap()).unwrap()
+        };
+        let (exact, rounded) = (gradients(Products::F32), gradients(Products::Bf16));
+        // Five products of each block on the way there, five on the way back, two and two of the final layer, and the
+        // gradient's own.
+        let bound = rounding_of_bf16(10 * args.depth + 5);
+        let mut furthest = 0.0_f64;
+        for (key, var) in variables.iter().filter(|(key, _)| *key != "pos_embed") {
+            let exact = exact.get(var.as_tensor()).unwrap();
+            let error = relative_rms(rounded.get(var.as_tensor()).unwrap(), exact);
+            eprintln!("{set} {key}: {error:.4} of {bound:.4}");
+            assert!(error <= bound, "{set}: the gradient of {key} is off by {error:e}");
+            furthest = furthest.max(error);
+        }
+        assert!(
+            furthest > 1.0 / 1024.0,
+            "{set}: nothing was rounded, {furthest:e}"
+        );
+    }
 }
 
 #[test]

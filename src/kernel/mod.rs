@@ -10,25 +10,31 @@
 //! neither.
 
 mod attention;
+mod columns;
 mod format;
+mod gelu;
 mod head_norm;
 mod isa;
 pub(crate) mod math;
 mod norm;
 mod product;
 mod quantise;
+mod row_product;
 mod rows;
 mod tile;
 mod weight;
 mod words;
 
 pub(crate) use attention::{Attention, Rotation};
+pub(crate) use columns::pack_columns;
 pub(crate) use format::{FloatFormat, Format, Levels, Operand};
+pub(crate) use gelu::{gelu_slopes, gelu_tanh_slopes};
 pub(crate) use head_norm::HeadNorm;
 pub(crate) use isa::Isa;
 pub(crate) use norm::{LayerNorm, Modulation, RowStatistics, Steered};
-pub(crate) use product::{Activation, Finish, Gate, product, product_of_rows};
+pub(crate) use product::{Finish, Gate, product};
 pub(crate) use quantise::quantise;
+pub(crate) use row_product::{Activation, product_of_many_rows, product_of_rows, product_to_rows};
 pub(crate) use rows::{Grouping, pack_rows, read_rows};
 pub(crate) use weight::PackedWeight;
 pub(crate) use words::Words;

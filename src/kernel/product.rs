@@ -1,11 +1,11 @@
 //! Products of activations with packed weights, and what becomes of each sum while it is in the cache.
 
+use super::PANEL;
 use super::format::{FloatFormat, Format, Levels, Operand, Tiling, even_height};
 use super::isa::{Isa, vectorised};
 use super::math::{bf16_bits, gelu, gelu_tanh};
 use super::tile::{Sums, TileJob, most_rows, tile};
 use super::weight::{PackedWeight, WeightPanel};
-use super::{PANEL, Words, pack_rows, read_rows};
 use rayon::prelude::*;
 
 /// Tasks for each thread that a product is cut into at least, so that threads end together.
@@ -126,12 +126,7 @@ impl<F: Fn(f32) -> f32 + Sync> Ending for Activated<F> {
 /// # Panics
 /// An operand of another format than the weight's, or sizes that do not fit.
 pub(crate) fn product(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, finish: Finish<'_>) {
-    assert!(
-        x.format == weight.format()
-            && x.words.len() >= x.format.words_of_panels(x.rows, weight.inner_panels())
-            && (x.format != Format::Int8 || x.levels.len() >= x.rows),
-        "a product is given an operand that does not fit its weight"
-    );
+    check_operand(x, weight);
     match finish {
         Finish::Store(out) => run(isa, x, weight, &Stored, out),
         Finish::Add(out) => run(isa, x, weight, &Added, out),
@@ -143,47 +138,28 @@ pub(crate) fn product(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, finish: 
     }
 }
 
-/// What a layer's output becomes where it is wanted as rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Activation {
-    None,
-    /// The exact one.
-    Gelu,
-    TanhGelu,
+/// # Panics
+/// An operand of another format than the weight's, or sizes that do not fit.
+pub(super) fn check_operand(x: &Operand<'_>, weight: &PackedWeight) {
+    assert!(
+        x.format == weight.format()
+            && x.words.len() >= x.format.words_of_panels(x.rows, weight.inner_panels())
+            && (x.format != Format::Int8 || x.levels.len() >= x.rows),
+        "a product is given an operand that does not fit its weight"
+    );
 }
 
-/// Row-major `x` [rows, inputs] times a weight of floats, plus its bias, to row-major [rows, outputs].
-pub(crate) fn product_of_rows(
+/// Some rows of one output panel from `first_row` on, [rows, PANEL].
+pub(super) fn store_rows(
     isa: Isa,
-    x: &[f32],
+    x: &Operand<'_>,
+    first_row: usize,
     weight: &PackedWeight,
-    activation: Activation,
-) -> Vec<f32> {
-    let rows = x.len() / weight.inputs().max(1);
-    let format = weight.float_format();
-    let mut operand = Words::zeroed(weight.inner_panels() * rows * Format::from(format).panel_words());
-    pack_rows(
-        isa,
-        format,
-        x,
-        weight.inputs(),
-        weight.grouping(),
-        operand.get_mut(),
-    );
-    let mut panel_major = Words::zeroed(weight.output_panels() * rows * PANEL);
-    let finish = match activation {
-        Activation::None => Finish::Store(bytemuck::cast_slice_mut(panel_major.get_mut())),
-        Activation::Gelu => Finish::Gelu(FloatFormat::F32, panel_major.get_mut()),
-        Activation::TanhGelu => Finish::TanhGelu(FloatFormat::F32, panel_major.get_mut()),
-    };
-    product(isa, &Operand::new(format, rows, operand.get()), weight, finish);
-    let mut values = vec![0.0; rows * weight.outputs()];
-    read_rows(
-        bytemuck::cast_slice(panel_major.get()),
-        weight.outputs(),
-        &mut values,
-    );
-    values
+    panel: usize,
+    out: &mut [f32],
+) {
+    let of_panel = (panel, &weight.panel(panel));
+    panel_rows(isa, x, first_row, of_panel, weight.inner_panels(), &Stored, out);
 }
 
 fn run<E: Ending>(isa: Isa, x: &Operand<'_>, weight: &PackedWeight, ending: &E, out: &mut [E::Value]) {
@@ -293,7 +269,9 @@ fn dequantise(sums: &[i32; PANEL], levels: Levels, weight: &WeightPanel<'_>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Grouping, panels, quantise};
+    use super::super::{
+        Activation, Grouping, Words, pack_rows, panels, product_of_rows, quantise, read_rows,
+    };
     use super::*;
     use proptest::prelude::*;
 

@@ -67,8 +67,14 @@ vectorised! {
         let panel_words = Format::from(format).panel_words();
         let mut lanes = [0.0; PANEL];
         for (row, words) in values.chunks_exact(channels).zip(words.chunks_exact_mut(panel_words)) {
-            lanes[..count].copy_from_slice(&row[first..first + count]);
-            format.encode(&lanes, words);
+            let row = &row[first..first + count];
+            // Rows of a whole panel need no copy.
+            if let Some(row) = row.first_chunk::<PANEL>() {
+                format.encode(row, words);
+            } else {
+                lanes[..count].copy_from_slice(row);
+                format.encode(&lanes, words);
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
+use super::columns::interleave_columns;
 use super::isa::{Isa, vectorised};
-use super::math::{bf16_bits, bf16_value};
+use super::math::bf16_value;
 use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
 use rayon::prelude::*;
 
@@ -43,14 +44,26 @@ impl PackedWeight {
         bias: &[f32],
         row: impl Fn(usize) -> (&'a [f32], f32) + Sync,
     ) -> Self {
+        Self::new_in(&mut Words::default(), format, inputs, grouping, bias, row)
+    }
+
+    /// As [`Self::new`], in the memory of `spare`: see [`Self::into_words`].
+    pub(crate) fn new_in<'a>(
+        spare: &mut Words,
+        format: FloatFormat,
+        inputs: usize,
+        grouping: Grouping,
+        bias: &[f32],
+        row: impl Fn(usize) -> (&'a [f32], f32) + Sync,
+    ) -> Self {
         let outputs = bias.len();
         let format_of_words = Format::from(format);
         let inner_panels = grouping.panels(inputs);
         let panel_words = inner_panels * format_of_words.panel_words() * PANEL;
-        let mut words = Words::zeroed(panels(outputs) * panel_words);
+        let mut words = std::mem::take(spare);
         let per_word = format_of_words.values_per_word();
         words
-            .get_mut()
+            .take(panels(outputs) * panel_words)
             .par_chunks_mut(panel_words.max(1))
             .enumerate()
             .for_each(|(panel, words)| {
@@ -59,19 +72,43 @@ impl PackedWeight {
                     let words =
                         &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
                     let lanes = PANEL.min(outputs - panel * PANEL);
+                    if lanes < PANEL {
+                        words.fill(0);
+                    }
                     for lane in 0..lanes {
                         let (values, factor) = row(panel * PANEL + lane);
                         write_lane(format, &values[first..first + count], factor, lane, words);
                     }
                 }
             });
+        Self::of_floats(format_of_words, words, inputs, grouping, bias)
+    }
+
+    /// In bf16 of row-major `values` [inputs, outputs], each column the weights of an output, without a bias; on this
+    /// thread, in the memory of `spare`: see [`Self::into_words`].
+    pub(crate) fn of_columns(values: &[f32], outputs: usize, spare: &mut Words) -> Self {
+        let inputs = values.len() / outputs.max(1);
+        let panel_words = panels(inputs) * Format::Bf16.panel_words() * PANEL;
+        let mut words = std::mem::take(spare);
+        let taken = words.take(panels(outputs) * panel_words);
+        interleave_columns(Isa::best(), values, outputs, panel_words, taken);
+        let grouping = Grouping::dense(inputs);
+        Self::of_floats(Format::Bf16, words, inputs, grouping, &vec![0.0; outputs])
+    }
+
+    /// Its memory, for another weight.
+    pub(crate) fn into_words(self) -> Words {
+        self.words
+    }
+
+    fn of_floats(format: Format, words: Words, inputs: usize, grouping: Grouping, bias: &[f32]) -> Self {
         let mut padded_bias = bias.to_vec();
-        padded_bias.resize(panels(outputs) * PANEL, 0.0);
+        padded_bias.resize(panels(bias.len()) * PANEL, 0.0);
         Self {
-            format: format_of_words,
+            format,
             words,
             inputs,
-            outputs,
+            outputs: bias.len(),
             grouping,
             scales: vec![1.0; padded_bias.len()],
             sums: vec![0; padded_bias.len()],
@@ -270,41 +307,33 @@ vectorised! {
     }
 }
 
-/// One output's weights over an inner panel: words of consecutive inputs, [`PANEL`] words apart. Loops of known length
-/// have no branches: more of what they read from memory is under way at once.
+/// One output's weights over an inner panel, 0 beyond them: words of consecutive inputs, [`PANEL`] words apart.
 fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, words: &mut [u32]) {
-    let rows = words.as_chunks_mut::<PANEL>().0;
+    let mut scaled = [0.0; PANEL];
+    for (scaled, value) in scaled.iter_mut().zip(values) {
+        *scaled = value * factor;
+    }
     match format {
-        FloatFormat::F32 => {
-            let bits = |value: &f32| (value * factor).to_bits();
-            match (values.as_array::<PANEL>(), rows.as_mut_array::<PANEL>()) {
-                (Some(values), Some(rows)) => write_column(values.iter().map(bits), lane, rows),
-                _ => write_column(values.iter().map(bits), lane, rows),
-            }
-        }
-        FloatFormat::Bf16 => {
-            let mut scaled = [0.0; PANEL];
-            for (scaled, value) in scaled.iter_mut().zip(values) {
-                *scaled = value * factor;
-            }
-            let pairs: [u32; PANEL / 2] = bytemuck::cast(scaled.map(bf16_bits));
-            match rows.as_mut_array::<{ PANEL / 2 }>() {
-                Some(rows) => write_column(pairs, lane, rows),
-                None => write_column(pairs, lane, rows),
-            }
-        }
+        FloatFormat::F32 => write_column::<{ Format::F32.panel_words() }>(format, &scaled, lane, words),
+        FloatFormat::Bf16 => write_column::<{ Format::Bf16.panel_words() }>(format, &scaled, lane, words),
     }
 }
 
 #[inline(always)]
-fn write_column<'a>(
-    column: impl IntoIterator<Item = u32>,
+fn write_column<const WORDS: usize>(
+    format: FloatFormat,
+    values: &[f32; PANEL],
     lane: usize,
-    rows: impl IntoIterator<Item = &'a mut [u32; PANEL]>,
+    words: &mut [u32],
 ) {
-    for (row, word) in rows.into_iter().zip(column) {
-        if let Some(place) = row.get_mut(lane) {
-            *place = word;
+    let mut column = [0_u32; WORDS];
+    format.encode(values, &mut column);
+    // Loops of known length have no branches: more of what they wait for in memory is under way at once.
+    if let Some(rows) = words.as_chunks_mut::<PANEL>().0.as_mut_array::<WORDS>() {
+        for (row, word) in rows.iter_mut().zip(column) {
+            if let Some(place) = row.get_mut(lane) {
+                *place = word;
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ mod trained_vit;
 mod vit;
 
 pub use bottleneck::Posterior;
+pub use by_hand::Products;
 pub use checkpoint::shard_names;
 pub use config::{ModelArgs, ModelClass, VitSize};
 pub use error::TokenizerError;
@@ -242,12 +243,19 @@ impl Tokenizer {
     /// # Errors
     /// As [`Self::from_tensors`].
     pub fn for_training(args: ModelArgs, tensors: HashMap<String, Tensor>) -> Result<Self, TokenizerError> {
-        let mut tokenizer = Self::from_tensors(args, tensors, Math::Differentiable)?;
-        if tokenizer.device.is_cpu() {
-            tokenizer.encoder.train(&tokenizer.gradients);
-            tokenizer.decoder.train(&tokenizer.gradients);
+        let tokenizer = Self::from_tensors(args, tensors, Math::Differentiable)?;
+        Ok(tokenizer.with_products(Products::F32))
+    }
+
+    /// The same model to be trained with other products in the linear layers of its ViTs; on the CPU alone.
+    #[must_use]
+    pub fn with_products(mut self, products: Products) -> Self {
+        if self.device.is_cpu() {
+            self.gradients = WeightGradients::new(products);
+            self.encoder.train(&self.gradients);
+            self.decoder.train(&self.gradients);
         }
-        Ok(tokenizer)
+        self
     }
 
     /// Changes the temperature of the softmax over codewords, above 0: a training run lowers it step by step.

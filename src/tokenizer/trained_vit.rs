@@ -1,7 +1,7 @@
 //! A ViT's pass and its way back, as one operation.
 
-use super::by_hand::{Attention, Matrix, Pair, SavedNorm, Sizes, WeightGradients, linear, with_values};
-use crate::kernel::math::gelu_and_slope;
+use super::by_hand::{Attention, Matrix, Pair, Products, SavedNorm, Sizes, WeightGradients, with_values};
+use crate::kernel::{Isa, gelu_slopes};
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -92,25 +92,22 @@ fn add_scaled(x: &mut [f32], y: &[f32], gamma: &Tensor) -> Result<()> {
 
 impl BlockWeights {
     /// `x` [rows, D] becomes [kept rows, D].
-    fn forward(&self, x: &mut Vec<f32>, sizes: Sizes) -> Result<SavedBlock> {
+    fn forward(&self, products: Products, x: &mut Vec<f32>, sizes: Sizes) -> Result<SavedBlock> {
         let norm1 = SavedNorm::of(x, sizes.width, NORM_EPSILON);
-        let qkv = linear(&Matrix::new(norm1.output(&self.norm1)?), &self.qkv, sizes.rows())?;
+        let qkv = products.linear(&Matrix::new(norm1.output(&self.norm1)?), &self.qkv, sizes.rows())?;
         let (attention, mixed) = Attention::of_joined(&qkv, sizes)?;
         let rows = sizes.kept_rows();
-        let projected = linear(&mixed, &self.proj, rows)?;
+        let projected = products.linear(&mixed, &self.proj, rows)?;
         if sizes.kept < sizes.length {
             *x = sizes.keep(x);
         }
         add_scaled(x, &projected, &self.gamma1)?;
 
         let norm2 = SavedNorm::of(x, sizes.width, NORM_EPSILON);
-        let mut hidden = linear(&Matrix::new(norm2.output(&self.norm2)?), &self.fc1, rows)?;
-        let mut slope = vec![0.0; hidden.len()];
-        for (value, slope) in hidden.iter_mut().zip(slope.iter_mut()) {
-            (*value, *slope) = gelu_and_slope(*value);
-        }
+        let mut hidden = products.linear(&Matrix::new(norm2.output(&self.norm2)?), &self.fc1, rows)?;
+        let slope = gelu_slopes(Isa::best(), &mut hidden);
         let hidden = Matrix::new(hidden);
-        let fed = linear(&hidden, &self.fc2, rows)?;
+        let fed = products.linear(&hidden, &self.fc2, rows)?;
         add_scaled(x, &fed, &self.gamma2)?;
         Ok(SavedBlock {
             norm1,
@@ -188,9 +185,10 @@ impl CustomOp1 for VitPass {
             .and_then(|(start, end)| sequence.as_slice::<f32>().ok()?.get(start..end))
             .ok_or_else(|| Error::msg("a sequence is contiguous f32"))?
             .to_vec();
+        let products = self.gradients.products();
         let blocks = (1..)
             .zip(&self.blocks)
-            .map(|(number, block)| block.forward(&mut x, self.of_block(number, sizes)))
+            .map(|(number, block)| block.forward(products, &mut x, self.of_block(number, sizes)))
             .collect::<Result<_>>()?;
         let norm = SavedNorm::of(&x, sizes.width, NORM_EPSILON);
         let output = norm.output(&self.norm)?;

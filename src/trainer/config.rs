@@ -2,7 +2,7 @@
 
 use super::{LossConfig, TrainError, start};
 use crate::engine::DeviceChoice;
-use crate::tokenizer::{ModelArgs, ModelClass, VitSize};
+use crate::tokenizer::{ModelArgs, ModelClass, Products, VitSize};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ pub struct TrainConfig {
     /// Where passes are computed, there and back; weights, the optimiser and pictures stay with the CPU. Figures differ
     /// between devices in their last digits, and a GPU takes a batch whole, without `optimiser.parts`.
     pub device: DeviceChoice,
+    /// How the linear layers of blocks take the operands of their products on the CPU, there and back.
+    pub products: Products,
     /// Which weights change.
     pub learns: Learns,
     /// What is trained.
@@ -296,6 +298,7 @@ impl Default for TrainConfig {
             steps: 20_000,
             threads: 0,
             device: DeviceChoice::Auto,
+            products: Products::F32,
             learns: Learns::default(),
             model: ModelConfig::default(),
             start: StartConfig::default(),

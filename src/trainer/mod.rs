@@ -169,8 +169,11 @@ impl Trainer {
             1
         };
         let tokenizers = (0..parts)
-            .map(|_| Tokenizer::for_training(config.args_at(step), tensors.clone()))
-            .collect::<Result<_, _>>()?;
+            .map(|_| {
+                let tokenizer = Tokenizer::for_training(config.args_at(step), tensors.clone())?;
+                Ok(tokenizer.with_products(config.products))
+            })
+            .collect::<Result<_, TrainError>>()?;
         let optimiser = config.optimiser.clone();
         let loader = Loader::start(
             library,

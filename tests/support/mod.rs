@@ -192,6 +192,14 @@ pub(crate) fn relative_rms(found: &Tensor, expected: &Tensor) -> f64 {
     (difference / size).sqrt()
 }
 
+/// How far a gradient may be from its own where `products` products, one after the other, take operands rounded to
+/// bf16. The unit in the last of 8 bits is 2^-7 of a value at most, so an operand is off by 2^-8 at most and a product
+/// of two by 2^-7; roundings of products that follow each other have nothing to do with each other, so their squares
+/// add.
+pub(crate) fn rounding_of_bf16(products: usize) -> f64 {
+    (products as f64).sqrt() / 128.0
+}
+
 /// The reconstruction script's bytes: clamp(127.5 v + 128), truncated.
 pub(crate) fn recon_bytes(dec: &Tensor) -> Vec<u8> {
     values(dec)

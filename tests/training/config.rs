@@ -1,3 +1,4 @@
+use softscope::tokenizer::Products;
 use softscope::trainer::{Learns, Scheduled, TrainConfig};
 
 #[test]
@@ -20,6 +21,7 @@ fn an_unknown_key_is_refused_by_name() {
 fn an_impossible_value_is_refused_by_name() {
     for (text, key) in [
         ("steps = 0", "`steps`"),
+        ("products = \"f16\"", "products"),
         ("[data]\npackage_cap = 0.0", "`data.package_cap`"),
         ("[data]\ncutout_size = [0.9, 0.3]", "`data.cutout_size`"),
         ("[optimiser]\nbatch = 5\nparts = 2", "`optimiser.parts`"),
@@ -42,6 +44,14 @@ fn an_impossible_value_is_refused_by_name() {
 fn a_configuration_survives_being_written() {
     let config = TrainConfig::parse("seed = 7\n[loss]\nl1 = { weight = 0.25, ramp_steps = 10 }").unwrap();
     assert_eq!(TrainConfig::parse(&config.to_toml().unwrap()).unwrap(), config);
+}
+
+#[test]
+fn products_are_f32_where_nothing_is_said() {
+    let products = |text: &str| TrainConfig::parse(text).unwrap().products;
+    assert_eq!(products(""), Products::F32);
+    assert_eq!(products("products = \"f32\""), Products::F32);
+    assert_eq!(products("products = \"bf16\""), Products::Bf16);
 }
 
 #[test]

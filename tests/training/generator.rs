@@ -3,7 +3,7 @@
 use crate::runs::{SMALL, pictures};
 use candle_core::{Device, Tensor};
 use softscope::generator::{GeneratorClass, check};
-use softscope::tokenizer::ModelFiles;
+use softscope::tokenizer::{ModelFiles, Products};
 use softscope::trainer::{
     GeneratorProgress, GeneratorRun, GeneratorTrainConfig, LabelTable, Run, TrainConfig,
 };
@@ -119,9 +119,9 @@ fn bytes(folder: &Path, name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap()
 }
 
-#[test]
-fn a_run_that_was_stopped_goes_on_to_the_same_bytes_whatever_the_threads() {
-    let fixture = Fixture::new();
+/// Trains straight through, on another number of threads and with an interruption to the same bytes; gives back the
+/// folders of the first and the last.
+fn check_resume(fixture: &Fixture) -> (PathBuf, PathBuf) {
     let straight = fixture.train("whole", false, 7);
     let mut alone = fixture.run("alone", false);
     alone.config.threads = 1;
@@ -140,6 +140,31 @@ fn a_run_that_was_stopped_goes_on_to_the_same_bytes_whatever_the_threads() {
         assert!(bytes(&whole, name) == bytes(&cut, name), "{name} differs");
     }
     assert!(bytes(&whole, "model.safetensors") == bytes(&fixture.path("alone"), "model.safetensors"));
+    (whole, cut)
+}
+
+#[test]
+fn a_run_with_products_in_bf16_goes_on_to_the_same_bytes_too() {
+    let fixture = Fixture::new();
+    let f32 = fixture.train("f32", false, 7);
+    let rounded = CONFIG.replace("threads = 2", "threads = 2\nproducts = \"bf16\"");
+    fixture.write("g.toml", &fixture.text(&rounded));
+    let (whole, _) = check_resume(&fixture);
+    assert!(
+        bytes(&whole, "model.safetensors") != bytes(&fixture.path("f32"), "model.safetensors"),
+        "what is rounded is not the same"
+    );
+    // Whichever way a run began, it can go on the other way.
+    fixture.write("g.toml", &fixture.text(CONFIG));
+    assert_eq!(fixture.train("other", false, 5), f32[..5]);
+    fixture.write("g.toml", &fixture.text(&rounded));
+    assert_eq!(fixture.train("other", true, 7).len(), 2);
+}
+
+#[test]
+fn a_run_that_was_stopped_goes_on_to_the_same_bytes_whatever_the_threads() {
+    let fixture = Fixture::new();
+    let (whole, cut) = check_resume(&fixture);
     let steps = |folder: &Path| -> Vec<String> {
         let text = String::from_utf8(bytes(folder, "log.csv")).unwrap();
         text.lines()
@@ -350,11 +375,19 @@ fn wrong_configurations_are_refused_by_their_key() {
     let parse = |text: &str| GeneratorTrainConfig::parse(text).map_err(|error| error.to_string());
     let config = parse("tokenizer = \"x\"\n[generator]\nwidth = 96").unwrap();
     assert_eq!((config.generator.width, config.generator.depth), (96, 6));
-    assert_eq!(parse(&config.to_toml().unwrap()).unwrap(), config);
+    let text = config.to_toml().unwrap();
+    assert_eq!(parse(&text).unwrap(), config);
+    // As a state has it that was written before the key was there.
+    let without = text.replace("products = \"f32\"\n", "");
+    assert_ne!(without, text);
+    assert_eq!(toml::from_str::<GeneratorTrainConfig>(&without).unwrap(), config);
+    let rounded = parse("tokenizer = \"x\"\nproducts = \"bf16\"\n[generator]").unwrap();
+    assert_eq!(rounded.products, Products::Bf16);
     for (text, said) in [
         ("[generator]", "`tokenizer`"),
         ("tokenizer = \"x\"\nstepz = 3\n[generator]", "stepz"),
         ("tokenizer = \"x\"\n[generator]\nwidht = 3", "widht"),
+        ("tokenizer = \"x\"\nproducts = \"f16\"\n[generator]", "products"),
         ("tokenizer = \"x\"\n[generator]\nwidth = 33", "`generator.width`"),
         ("tokenizer = \"x\"\n[generator]\nheads = 0", "`generator.heads`"),
         ("tokenizer = \"x\"\n[generator]\npath = \"bent\"", "bent"),

@@ -1,6 +1,6 @@
-use crate::support::{Golden, assert_close, max_difference, shared, values};
+use crate::support::{Golden, assert_close, max_difference, relative_rms, rounding_of_bf16, shared, values};
 use candle_core::{DType, Device, Tensor, Var};
-use softscope::tokenizer::Tokenizer;
+use softscope::tokenizer::{Products, Tokenizer};
 use softscope::trainer::{
     Aids, Alignment, AlignmentConfig, AlignmentMode, HARD_LOG_FLOOR, Loss, LossWeights, Projection,
     SOFT_LOG_FLOOR, Terms, entropy_term, loss, reconstruction_terms, seam_term,
@@ -128,6 +128,45 @@ fn the_pass_in_one_piece_has_the_references_gradients() {
         if let Some(golden) = Golden::tiny(name) {
             check_gradients(&golden, "bw.", &mse_alone());
         }
+    }
+}
+
+#[test]
+fn gradients_of_rounded_products_are_the_same_within_the_rounding() {
+    for name in ["a1_softvq_k1", "a3_softvq_nol2", "a4_kl16_vit", "a5_vq16_vit"] {
+        let Some(golden) = Golden::tiny(name) else {
+            continue;
+        };
+        let variables = variables(&golden);
+        let gradients = |products: Products| {
+            let tokenizer = trainable(&golden, &variables).with_products(products);
+            let loss = loss(&tokenizer, &golden.x(), &mse_alone(), &Aids::default()).unwrap();
+            tokenizer.backward(&loss.total).unwrap()
+        };
+        let (exact, rounded) = (gradients(Products::F32), gradients(Products::Bf16));
+        // Four products of each block on the way there, four on the way back, and the gradient's own.
+        let blocks = variables
+            .keys()
+            .filter(|key| key.ends_with(".attn.qkv.weight"))
+            .count();
+        let bound = rounding_of_bf16(8 * blocks + 1);
+        let mut furthest = 0.0_f64;
+        for (key, var) in &variables {
+            let Some(exact) = exact.get(var.as_tensor()) else {
+                continue;
+            };
+            let error = relative_rms(rounded.get(var.as_tensor()).unwrap(), exact);
+            eprintln!("{name} {key}: {error:.4} of {bound:.4}");
+            assert!(
+                error <= bound,
+                "{name}: the gradient of {key} is off by {error:e}"
+            );
+            furthest = furthest.max(error);
+        }
+        assert!(
+            furthest > 1.0 / 1024.0,
+            "{name}: nothing was rounded, {furthest:e}"
+        );
     }
 }
 

@@ -111,6 +111,10 @@ fn every_class_and_every_loss_goes_on_to_the_same_bytes() {
             "{report:?}"
         );
     }
+    check_resume(
+        &format!("products = \"bf16\"\n{SMALL}"),
+        &folder.path().join("bf16"),
+    );
     let Some(network) = shared(EFFICIENTNET) else {
         return;
     };

@@ -6,9 +6,9 @@ mod pass;
 
 use super::network::time_code;
 use super::{GeneratorArgs, GeneratorClass, GeneratorError, schema};
-use crate::tokenizer::TokenizerError;
 use crate::tokenizer::by_hand::{Pair, WeightGradients};
 use crate::tokenizer::over_rows::shifted;
+use crate::tokenizer::{Products, TokenizerError};
 use candle_core::backprop::GradStore;
 use candle_core::{Result as CandleResult, Tensor};
 use pass::{BlockWeights, GeneratorPass};
@@ -75,6 +75,13 @@ impl TrainableGenerator {
             generator.blocks.push(block);
         }
         Ok(generator)
+    }
+
+    /// The same generator with other products in the linear layers of its blocks; on the CPU alone.
+    #[must_use]
+    pub fn with_products(mut self, products: Products) -> Self {
+        self.gradients = WeightGradients::new(products);
+        self
     }
 
     fn tensor(&self, key: &str) -> Result<&Tensor, GeneratorError> {

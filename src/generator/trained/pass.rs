@@ -2,9 +2,9 @@
 
 use super::modulation::{ATTENTION, MLP, Modulation, Place};
 use crate::generator::network::{NORM_EPS, QK_NORM_EPS};
-use crate::kernel::math::gelu_tanh_and_slope;
+use crate::kernel::{Isa, gelu_tanh_slopes};
 use crate::tokenizer::by_hand::{
-    Attention, Matrix, Pair, SavedNorm, Sizes, WeightGradients, join, linear, split,
+    Attention, Matrix, Pair, Products, SavedNorm, Sizes, WeightGradients, join, split,
 };
 use candle_core::{CpuStorage, CustomOp2, Error, Layout, Result, Shape, Tensor};
 use std::sync::OnceLock;
@@ -67,30 +67,33 @@ struct SavedAttention {
     query_key_norm: Option<(SavedNorm, SavedNorm)>,
 }
 
-fn modulation(condition: &Matrix, weights: &Pair, sizes: Sizes) -> Result<Modulation> {
-    let values = linear(condition, weights, sizes.batch)?;
+fn modulation(products: Products, condition: &Matrix, weights: &Pair, sizes: Sizes) -> Result<Modulation> {
+    let values = products.linear(condition, weights, sizes.batch)?;
     Ok(Modulation::new(values, sizes.batch, sizes.width, sizes.length))
 }
 
 impl BlockWeights {
     /// `x` [B T, D] becomes the block's output.
-    fn forward(&self, x: &mut [f32], condition: &Matrix, sizes: Sizes) -> Result<SavedBlock> {
+    fn forward(
+        &self,
+        products: Products,
+        x: &mut [f32],
+        condition: &Matrix,
+        sizes: Sizes,
+    ) -> Result<SavedBlock> {
         let rows = sizes.rows();
-        let modulation = modulation(condition, &self.modulation, sizes)?;
+        let modulation = modulation(products, condition, &self.modulation, sizes)?;
         let norm1 = SavedNorm::of(x, sizes.width, NORM_EPS);
-        let qkv = linear(&modulation.apply(&norm1, ATTENTION), &self.qkv, rows)?;
+        let qkv = products.linear(&modulation.apply(&norm1, ATTENTION), &self.qkv, rows)?;
         let (attention, mixed) = self.attention(&qkv, sizes)?;
-        let projected = linear(&mixed, &self.proj, rows)?;
+        let projected = products.linear(&mixed, &self.proj, rows)?;
         modulation.add_gated(x, &projected, ATTENTION);
 
         let norm2 = SavedNorm::of(x, sizes.width, NORM_EPS);
-        let mut hidden = linear(&modulation.apply(&norm2, MLP), &self.fc1, rows)?;
-        let mut slope = vec![0.0; hidden.len()];
-        for (value, slope) in hidden.iter_mut().zip(slope.iter_mut()) {
-            (*value, *slope) = gelu_tanh_and_slope(*value);
-        }
+        let mut hidden = products.linear(&modulation.apply(&norm2, MLP), &self.fc1, rows)?;
+        let slope = gelu_tanh_slopes(Isa::best(), &mut hidden);
         let hidden = Matrix::new(hidden);
-        let fed = linear(&hidden, &self.fc2, rows)?;
+        let fed = products.linear(&hidden, &self.fc2, rows)?;
         modulation.add_gated(x, &fed, MLP);
         Ok(SavedBlock {
             modulation,
@@ -255,14 +258,15 @@ impl CustomOp2 for GeneratorPass {
         let sizes = self.sizes(sequence_layout.dims())?;
         let mut x = copy(sequence, sequence_layout)?;
         let condition = Matrix::new(copy(condition, condition_layout)?);
+        let products = self.gradients.products();
         let blocks = self
             .blocks
             .iter()
-            .map(|block| block.forward(&mut x, &condition, sizes))
+            .map(|block| block.forward(products, &mut x, &condition, sizes))
             .collect::<Result<_>>()?;
-        let modulation = modulation(&condition, &self.final_modulation, sizes)?;
+        let modulation = modulation(products, &condition, &self.final_modulation, sizes)?;
         let norm = SavedNorm::of(&x, sizes.width, NORM_EPS);
-        let output = linear(&modulation.apply(&norm, FINAL), &self.final_linear, sizes.rows())?;
+        let output = products.linear(&modulation.apply(&norm, FINAL), &self.final_linear, sizes.rows())?;
         let outputs = output.len() / sizes.rows().max(1);
         // An operation runs forward once.
         let _ = self.saved.set(Saved {

@@ -1,25 +1,41 @@
 //! What passes with a way back of their own are made of: one node of candle's graph instead of dozens for each block.
 //!
 //! candle's backward allocates, clears and adds a gradient for every intermediate tensor, and hands each elementwise
-//! operation to a pool of its own that spins. Here only products are candle's; what lies between them is one sweep over
-//! memory, and gradients of weights go straight to a [`WeightGradients`].
+//! operation to a pool of its own that spins. Here only products are candle's, or the kernels' where they are [`Products::Bf16`];
+//! what lies between them is one sweep over memory, and gradients of weights go straight to a [`WeightGradients`].
 
 mod attention;
 mod norm;
+mod products;
 
 pub(crate) use attention::{Attention, Sizes, join, split};
 pub(crate) use norm::{SavedNorm, input_back as norm_input_back};
+pub use products::Products;
 
 use candle_core::backend::BackendStorage;
 use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, Error, Layout, Result, Storage, Tensor};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Where backward passes leave the gradients of weights.
+/// Where backward passes leave the gradients of weights, and how the products of their linear layers are computed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct WeightGradients(Arc<Mutex<Vec<(Tensor, Tensor)>>>);
+pub(crate) struct WeightGradients {
+    products: Products,
+    entries: Arc<Mutex<Vec<(Tensor, Tensor)>>>,
+}
 
 impl WeightGradients {
+    pub(crate) fn new(products: Products) -> Self {
+        Self {
+            products,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn products(&self) -> Products {
+        self.products
+    }
+
     pub(crate) fn add(&self, weight: &Tensor, gradient: Vec<f32>) -> Result<()> {
         let gradient = Tensor::from_vec(gradient, weight.shape(), weight.device())?;
         self.entries().push((weight.clone(), gradient));
@@ -27,7 +43,7 @@ impl WeightGradients {
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, Vec<(Tensor, Tensor)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds what was left since the last call to the store of the same backward pass.
@@ -51,13 +67,10 @@ impl WeightGradients {
         (weight, bias): &Pair,
         rows: usize,
     ) -> Result<Vec<f32>> {
-        let (outputs, inputs) = weight.dims2()?;
-        let of_weight = pull.times(true, x.storage(), false, (1, outputs, inputs, rows))?;
-        self.add(weight, of_weight)?;
-        self.add(bias, column_sums(pull.values(), outputs))?;
-        with_storage(weight, |weight| {
-            pull.times(false, weight, false, (1, rows, inputs, outputs))
-        })
+        let products = self.products;
+        self.add(weight, products.weight_back(pull, x, weight.dims2()?, rows)?)?;
+        self.add(bias, column_sums(pull.values(), bias.elem_count()))?;
+        products.input_back(pull, weight, rows)
     }
 }
 
@@ -126,20 +139,6 @@ fn with_storage<T>(weight: &Tensor, work: impl FnOnce(&CpuStorage) -> Result<T>)
 /// Calls `work` with a weight's values.
 pub(crate) fn with_values<T>(weight: &Tensor, work: impl FnOnce(&[f32]) -> T) -> Result<T> {
     with_storage(weight, |storage| Ok(work(storage.as_slice::<f32>()?)))
-}
-
-/// `x` [rows, in] through a linear layer.
-pub(crate) fn linear(x: &Matrix, (weight, bias): &Pair, rows: usize) -> Result<Vec<f32>> {
-    let (outputs, inputs) = weight.dims2()?;
-    let mut y = with_storage(weight, |weight| {
-        x.times(false, weight, true, (1, rows, outputs, inputs))
-    })?;
-    with_values(bias, |bias| {
-        for row in y.chunks_exact_mut(outputs) {
-            row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
-        }
-    })?;
-    Ok(y)
 }
 
 /// Sums over rows of `width` values.

@@ -2,6 +2,7 @@
 
 use crate::engine::DeviceChoice;
 use crate::generator::{GeneratorArgs, Path as FlowPath, TimeDraw};
+use crate::tokenizer::Products;
 use crate::trainer::config::CUTOUT_OVERHANG;
 use crate::trainer::{DataConfig, GroundColours, OptimiserConfig, OutputConfig, TrainConfig, TrainError};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub struct GeneratorTrainConfig {
     pub threads: usize,
     /// Where passes are computed, there and back; see [`TrainConfig::device`].
     pub device: DeviceChoice,
+    /// How products are computed; see [`TrainConfig::products`].
+    #[serde(default)]
+    pub products: Products,
     /// Folder or name of the tokenizer whose tokens are learned.
     pub tokenizer: String,
     /// Table of classes ([`super::LabelTable`]), relative to the configuration; without it folders name them.
@@ -128,6 +132,7 @@ impl Default for GeneratorTrainConfig {
             steps: 20_000,
             threads: 0,
             device: DeviceChoice::Auto,
+            products: Products::F32,
             tokenizer: String::new(),
             labels: None,
             start_from: None,
@@ -284,6 +289,7 @@ impl GeneratorTrainConfig {
             steps: self.steps,
             threads: self.threads,
             device: self.device,
+            products: self.products,
             data: self.data(),
             optimiser: self.optimiser.clone(),
             output: self.output.clone(),

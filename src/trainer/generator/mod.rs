@@ -158,8 +158,12 @@ impl GeneratorTrainer {
             1
         };
         let generators = (0..parts)
-            .map(|_| TrainableGenerator::new(task.args.clone(), GeneratorClass::Sit, tensors.clone()))
-            .collect::<Result<_, _>>()?;
+            .map(|_| {
+                let generator =
+                    TrainableGenerator::new(task.args.clone(), GeneratorClass::Sit, tensors.clone())?;
+                Ok(generator.with_products(task.config.products))
+            })
+            .collect::<Result<_, TrainError>>()?;
         Ok(Self {
             optimiser: Optimiser::new(task.config.optimiser.clone(), parameters),
             generators,
