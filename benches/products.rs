@@ -1,6 +1,7 @@
-//! Products of the models' shapes: the kernels beside candle's products and gemmkit's, by turns in one run, each at its
-//! best. What each library can prepare of a weight is prepared; the kernels' time includes their bias, and in 8 bits
-//! the scales that make floats of sums. gemmkit's bf16 products round their sums to bf16.
+//! Products of the models' shapes: the kernels beside the products of candle, gemmkit and rten-gemm, by turns in one
+//! run, each at its best. What each library can prepare of a weight is prepared; the kernels' time includes their bias,
+//! and in 8 bits the scales that make floats of sums. gemmkit's bf16 products round their sums to bf16; rten-gemm has
+//! none of bf16.
 //!
 //!     cargo bench --bench products
 
@@ -10,6 +11,8 @@ use candle_core::{DType, Device, Tensor};
 use gemmkit::{
     MatMut, MatRef, Parallelism, bf16, gemm_i8_packed_b, gemm_packed_a, prepack_lhs, prepack_rhs_i8,
 };
+use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, QuantParams};
+use rten_tensor::NdTensorView;
 use softscope::bench::{LinearProduct, ProductFormat};
 use std::time::{Duration, Instant};
 
@@ -172,12 +175,63 @@ impl Operands {
         Contender::new("gemmkit", move || run(&mut out))
     }
 
+    fn rten_f32(&self) -> Contender<'_> {
+        let library = GemmExecutor::<f32>::default();
+        let weight = NdTensorView::from_data([self.columns, self.inner], self.weight.as_slice());
+        let packed = library.prepack_b(weight.transposed());
+        let mut out = vec![0.0; self.rows * self.columns];
+        let run = move |out: &mut [f32]| {
+            let x = NdTensorView::from_data([self.rows, self.inner], self.x.as_slice());
+            let (x, weight) = (GemmInputA::Unpacked(x), GemmInputB::Packed(&packed));
+            library.gemm(out, x, weight, GemmOptions::default()).unwrap();
+        };
+        run(&mut out);
+        let found = |row, column| f64::from(out[row * self.columns + column]);
+        self.check(found, ProductFormat::F32, "rten");
+        Contender::new("rten", move || run(&mut out))
+    }
+
+    /// Signed weights and activations without a sign, 127 for 1 and 128 for 0, as the kernels have them.
+    fn rten_int8(&self) -> Contender<'_> {
+        const UNIT: f32 = 127.0;
+        const ZERO: u8 = 128;
+        let level = |value: &f32| (value * UNIT).round() as i8;
+        let x: Vec<u8> = self
+            .x
+            .iter()
+            .map(|value| ZERO.wrapping_add_signed(level(value)))
+            .collect();
+        let weight: Vec<i8> = self.weight.iter().map(level).collect();
+        let library = GemmExecutor::<u8, i8, i32>::default();
+        let weight = NdTensorView::from_data([self.columns, self.inner], weight.as_slice());
+        let packed = library.prepack_b(weight.transposed());
+        let zeros = vec![ZERO; self.rows];
+        let mut out = vec![0; self.rows * self.columns];
+        let run = move |out: &mut [i32]| {
+            let x = NdTensorView::from_data([self.rows, self.inner], x.as_slice());
+            let (x, weight) = (GemmInputA::Unpacked(x), GemmInputB::Packed(&packed));
+            let options = GemmOptions {
+                a_quant: Some(QuantParams { zero_point: &zeros }),
+                ..GemmOptions::default()
+            };
+            library.gemm(out, x, weight, options).unwrap();
+        };
+        run(&mut out);
+        let found = |row, column| f64::from(out[row * self.columns + column]) / f64::from(UNIT * UNIT);
+        self.check(found, ProductFormat::Int8, "rten");
+        Contender::new("rten", move || run(&mut out))
+    }
+
     fn contenders(&self, format: ProductFormat) -> Vec<Contender<'_>> {
         let mut all = vec![self.kernels(format)];
         match format {
-            ProductFormat::F32 => all.extend([self.candle(DType::F32, format), self.gemmkit_f32()]),
+            ProductFormat::F32 => all.extend([
+                self.candle(DType::F32, format),
+                self.gemmkit_f32(),
+                self.rten_f32(),
+            ]),
             ProductFormat::Bf16 => all.extend([self.candle(DType::BF16, format), self.gemmkit_bf16()]),
-            ProductFormat::Int8 => all.push(self.gemmkit_int8()),
+            ProductFormat::Int8 => all.extend([self.gemmkit_int8(), self.rten_int8()]),
         }
         all
     }

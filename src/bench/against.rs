@@ -6,7 +6,7 @@ use super::python::{ComparedStage, Python, Side};
 use crate::engine::{EngineError, GeneratorRunner, NoControl, RunOptions, Runner};
 use crate::generator::{GeneratorArgs, GeneratorClass, TRAINED_STEPS};
 use crate::picture::Planar;
-use crate::tokenizer::{ModelFiles, Tokenizer};
+use crate::tokenizer::{ModelArgs, ModelFiles};
 use candle_core::{Device, Tensor};
 use std::path::Path;
 use std::time::Duration;
@@ -63,7 +63,7 @@ pub fn compare(
         device: runner.tokenizer().device(),
         precision: &info.precision,
         threads: info.threads,
-        options: &["--sizes", &sizes(runner.tokenizer())?.to_string()],
+        options: &["--sizes", &sizes(&info.args)?.to_string()],
     };
     let mut python = Python::start(python, &side)?;
     let tokens = &state.z;
@@ -170,8 +170,7 @@ impl Evaluation {
 }
 
 /// What the configuration does not tell: depth and heads of both sides.
-fn sizes(tokenizer: &Tokenizer) -> Result<serde_json::Value, AgainstError> {
-    let args = tokenizer.args();
+pub(super) fn sizes(args: &ModelArgs) -> Result<serde_json::Value, AgainstError> {
     if args.to_pixel != "linear" {
         return Err(AgainstError::NotInPython(format!(
             "its pixel head is `{}`",

@@ -47,7 +47,7 @@ pub struct PreviewedDrag {
 }
 
 /// As many as the window decodes ahead.
-const POSITIONS_AHEAD: usize = 9;
+pub(super) const POSITIONS_AHEAD: usize = 9;
 
 /// The worker with the model that is measured, and the tokens that are dragged.
 pub(super) struct Rig {
@@ -112,10 +112,9 @@ impl Rig {
     }
 
     fn decode_ahead(&self) -> Result<Vec<Arc<Rgb8>>, EngineError> {
-        let place = |index: usize| index as f32 / (POSITIONS_AHEAD - 1) as f32;
         let job = PrefetchJob {
             base: Arc::clone(&self.base),
-            positions: (0..POSITIONS_AHEAD).map(|index| edits_at(place(index))).collect(),
+            positions: ahead().collect(),
         };
         self.engine.submit(Request::Prefetch(Arc::new(job)));
         let mut pictures = Vec::new();
@@ -135,6 +134,11 @@ fn edits_at(position: f32) -> Arc<[Edit]> {
         dim: 0,
         value: position,
     }])
+}
+
+/// The edits of the positions that are decoded ahead, equally far apart.
+pub(super) fn ahead() -> impl Iterator<Item = Arc<[Edit]>> {
+    (0..POSITIONS_AHEAD).map(|index| edits_at(index as f32 / (POSITIONS_AHEAD - 1) as f32))
 }
 
 /// What `ask` gives for each position of a drag. The first one finds cold caches and does not count.

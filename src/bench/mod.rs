@@ -2,20 +2,24 @@
 //! latency of a drag through the worker thread. Every ratio is of figures taken in the same run.
 
 mod against;
+mod batch;
 mod drag;
 mod error;
 mod flops;
 mod generator;
 mod memory;
 mod peak;
+mod preflight;
 mod product;
 mod python;
 mod timing;
 
 pub use against::{Comparison, compare, compare_generator};
+pub use batch::BatchBench;
 pub use drag::{DragLatency, PreviewedDrag};
 pub use error::AgainstError;
 pub use generator::{GeneratorBench, TOKEN_COUNTS, TokenCost, measure_generator, token_costs};
+pub use preflight::Preflight;
 pub use product::{LinearProduct, ProductFormat};
 pub use python::ComparedStage;
 pub use timing::Timing;
@@ -87,6 +91,8 @@ pub struct ModelBench {
     pub drag: DragLatency,
     /// The same over positions that were decoded ahead.
     pub previewed_drag: PreviewedDrag,
+    /// Whether it pays to decode these in one batch.
+    pub batch: BatchBench,
     /// Largest resident memory of the process since the model began to load, bytes; `None` where the system does not tell.
     pub peak_memory_bytes: Option<u64>,
 }
@@ -118,6 +124,7 @@ pub fn measure(
     let edits = Timing::of_runs(effort.per_stage, || edit_all(&info.space, &state))?;
     let peak_memory_bytes = memory::peak_bytes();
     let previews = preview_times(&runner, &state, effort.per_stage)?;
+    let batch = BatchBench::of(&runner, &state, effort.per_stage)?;
     let peak_of = |format| runner.on_threads(|| peak::gflop_per_s(format));
     let (format, dtype) = match options.precision {
         Precision::Bf16 => (ProductFormat::Bf16, DType::BF16),
@@ -167,6 +174,7 @@ pub fn measure(
         stages,
         drag,
         previewed_drag,
+        batch,
         peak_memory_bytes,
     })
 }

@@ -74,7 +74,23 @@ struct Peak {
     peak_bytes: u64,
 }
 
+/// What [`Python::start`] needs beside the model, in a program that ends at once.
+const PROBE: &str = "import sys, numpy, torch; torch.zeros(1, device=sys.argv[1]); print(torch.__version__)";
+
 impl Python {
+    /// Whether `python` starts, has torch and numpy, and has `device`.
+    pub(super) fn check(python: &Path, device: &Device) -> Result<(), AgainstError> {
+        let probe = Command::new(python)
+            .args(["-c", PROBE, device_in_torch(device)])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|source| not_started(python, source))?;
+        if probe.status.success() && !probe.stdout.is_empty() {
+            return Ok(());
+        }
+        Err(ended(&String::from_utf8_lossy(&probe.stderr)))
+    }
+
     pub(super) fn start(python: &Path, side: &Side<'_>) -> Result<Self, AgainstError> {
         let folder = tempfile::tempdir().map_err(AgainstError::Files)?;
         let write = |name: &str, text: &str| {
@@ -100,10 +116,7 @@ impl Python {
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
-            .map_err(|source| AgainstError::Python {
-                path: python.to_owned(),
-                source,
-            })?;
+            .map_err(|source| not_started(python, source))?;
         let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(AgainstError::Ended(
                 "it has no standard input and output".to_owned(),
@@ -200,11 +213,9 @@ impl Python {
         }
     }
 
-    /// Why the process ended: the last line it wrote to its standard error.
+    /// Why the process ended.
     fn ended(&self) -> AgainstError {
-        let errors = std::fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default();
-        let last = errors.lines().rfind(|line| !line.trim().is_empty());
-        AgainstError::Ended(last.unwrap_or("it said nothing").to_owned())
+        ended(&std::fs::read_to_string(self.folder.path().join("errors")).unwrap_or_default())
     }
 }
 
@@ -214,6 +225,19 @@ impl Drop for Python {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn not_started(python: &Path, source: std::io::Error) -> AgainstError {
+    AgainstError::Python {
+        path: python.to_owned(),
+        source,
+    }
+}
+
+/// The last line that a process wrote to its standard error.
+fn ended(errors: &str) -> AgainstError {
+    let last = errors.lines().rfind(|line| !line.trim().is_empty());
+    AgainstError::Ended(last.unwrap_or("it said nothing").to_owned())
 }
 
 /// PyTorch's name of a device.

@@ -28,6 +28,34 @@ impl Timing {
         Ok(Self::of_times(times_ms))
     }
 
+    /// As [`Self::of_runs`] of two kinds of work that take turns, so that whatever else the machine does meets both.
+    ///
+    /// # Errors
+    /// The first that either returns.
+    pub(super) fn by_turns<E>(
+        budget: Duration,
+        mut first: impl FnMut() -> Result<(), E>,
+        mut second: impl FnMut() -> Result<(), E>,
+    ) -> Result<[Self; 2], E> {
+        let mut times_ms = [Vec::new(), Vec::new()];
+        Self::of_runs(budget, || {
+            let [of_first, of_second] = &mut times_ms;
+            of_first.push(milliseconds(&mut first)?);
+            of_second.push(milliseconds(&mut second)?);
+            Ok(())
+        })?;
+        Ok(times_ms.map(|times_ms| Self::of_times(times_ms.into_iter().skip(1).collect())))
+    }
+
+    /// The time of each of `count` equal parts of a run.
+    pub(super) fn shared_by(self, count: usize) -> Self {
+        Self {
+            best_ms: self.best_ms / count as f64,
+            median_ms: self.median_ms / count as f64,
+            runs: self.runs,
+        }
+    }
+
     /// The summary of single times.
     pub(super) fn of_times(mut times_ms: Vec<f64>) -> Self {
         times_ms.sort_by(f64::total_cmp);
@@ -37,6 +65,12 @@ impl Timing {
             runs: times_ms.len(),
         }
     }
+}
+
+fn milliseconds<E>(work: impl FnOnce() -> Result<(), E>) -> Result<f64, E> {
+    let started = Instant::now();
+    work()?;
+    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 /// The value below which the share `q` of sorted values lies, by the nearest rank; 0 without values.
@@ -67,6 +101,21 @@ mod tests {
         });
         assert_eq!(calls, super::super::Effort::LEAST_RUNS);
         assert_eq!(timing.unwrap().runs, calls - 1);
+    }
+
+    #[test]
+    fn turns_are_taken_one_after_the_other_and_the_first_of_each_is_left_out() {
+        let order = std::cell::RefCell::new(String::new());
+        let turn = |name| {
+            order.borrow_mut().push(name);
+            Ok::<_, ()>(())
+        };
+        let [first, second] = Timing::by_turns(Duration::ZERO, || turn('a'), || turn('b')).unwrap();
+        assert_eq!(*order.borrow(), "ab".repeat(super::super::Effort::LEAST_RUNS));
+        assert_eq!(
+            [first.runs, second.runs],
+            [super::super::Effort::LEAST_RUNS - 1; 2]
+        );
     }
 
     #[test]

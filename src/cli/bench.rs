@@ -4,8 +4,8 @@ use super::context::Context;
 use super::error::CliError;
 use super::table::Table;
 use crate::bench::{
-    self, AgainstError, Comparison, DragLatency, Effort, GeneratorBench, ModelBench, PreviewedDrag, Stage,
-    TokenCost,
+    self, AgainstError, BatchBench, Comparison, DragLatency, Effort, GeneratorBench, ModelBench, Preflight,
+    PreviewedDrag, Stage, TokenCost,
 };
 use crate::engine::{Precision, RunOptions};
 use crate::picture::{self, Fit, Planar, Rgb8};
@@ -54,11 +54,22 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         per_stage: Duration::from_secs_f64(args.seconds),
         drag_positions: args.drag,
     };
+    let options = context.run_options();
+    let tokenizers = context.all_model_files()?;
+    let generator = args.generator.as_ref();
+    let generator = generator
+        .map(|name| context.places().resolve_model(name))
+        .transpose()?;
+    let preflight = Preflight {
+        tokenizers: &tokenizers,
+        generator: generator.as_ref(),
+        python: args.python(),
+    };
+    preflight.check(&options)?;
     let mut models = Vec::new();
-    for files in context.all_model_files()? {
+    for files in tokenizers {
         context.note(&format!("Measuring {}", files.name));
         let progress = context.progress("Loading");
-        let options = context.run_options();
         let mut model = bench::measure(&files, &options, effort, |side| input(context, side), &progress)?;
         if let Some(python) = args.python() {
             model.against = against(context, &options, |options| {
@@ -71,9 +82,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     }
     let mut text = text(&models);
     let mut json = serde_json::json!({ "command": "bench", "models": models });
-    if let Some(generator) = &args.generator {
-        let files = context.places().resolve_model(generator)?;
-        let options = context.run_options();
+    if let Some(files) = generator {
         let mut generator = bench::measure_generator(&files, &options, effort.per_stage)?;
         if let Some(python) = args.python() {
             generator.against = against(context, &options, |options| {
@@ -85,7 +94,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     }
     if args.token_cost {
         context.note("Measuring a SiT by its number of tokens");
-        let costs = bench::token_costs(&context.run_options(), &bench::TOKEN_COUNTS, effort.per_stage)?;
+        let costs = bench::token_costs(&options, &bench::TOKEN_COUNTS, effort.per_stage)?;
         text.push_str(&token_cost_text(&costs));
         json["token_costs"] = serde_json::json!(costs);
     }
@@ -161,6 +170,7 @@ fn model_text(model: &ModelBench) -> String {
     lines.push_str(&drag_text("request to picture", &model.drag));
     lines.push('\n');
     lines.push_str(&previewed_text(&model.previewed_drag));
+    lines.push_str(&batch_text(&model.batch));
     for comparison in &model.against {
         lines.push('\n');
         lines.push_str(&comparison_text(comparison));
@@ -277,6 +287,19 @@ fn previewed_text(drag: &PreviewedDrag) -> String {
         drag.ahead_ms,
         drag_text("request to preview", &drag.preview),
         drag_text("request to exact picture", &drag.exact)
+    )
+}
+
+fn batch_text(batch: &BatchBench) -> String {
+    format!(
+        "{} positions in one batch: {:.2} ms each (median {:.2}), one by one {:.2} ({:.2}): {:.2} x, of medians {:.2} x\n",
+        batch.positions,
+        batch.together.best_ms,
+        batch.together.median_ms,
+        batch.one_by_one.best_ms,
+        batch.one_by_one.median_ms,
+        batch.speed_ratio,
+        batch.median_ratio
     )
 }
 

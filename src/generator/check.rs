@@ -72,6 +72,16 @@ pub fn check(files: &ModelFiles) -> Result<GeneratorReport, GeneratorError> {
     })
 }
 
+/// Whether [`super::Generator::load`] would get as far as the values, for a caller that has much to do before it loads.
+///
+/// # Errors
+/// As [`super::Generator::load`], but for weights that are not finite.
+pub fn require_loadable(files: &ModelFiles) -> Result<(), GeneratorError> {
+    let args = GeneratorArgs::read(&files.config)?;
+    let checkpoint = Checkpoint::open(&files.weights)?;
+    Plan::new(&args, checkpoint.entries()).require_loadable(&files.weights)
+}
+
 /// What is to be read, and what stands in the way.
 pub(super) struct Plan {
     pub(super) class: GeneratorClass,

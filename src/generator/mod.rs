@@ -1,5 +1,5 @@
 //! Class-conditional generators of latent tokens in candle: SiT (arXiv 2401.08740) and DiT (arXiv 2212.09748), and the
-//! samplers that the published models use. No user interface, no threads.
+//! samplers that the published models use. No user interface, no threads but while a model is read.
 
 mod args;
 mod blocks;
@@ -17,7 +17,7 @@ mod trained;
 mod weights;
 
 pub use args::{GeneratorArgs, GeneratorClass};
-pub use check::{GeneratorReport, check};
+pub use check::{GeneratorReport, check, require_loadable};
 pub use diffusion::{Diffusion, DiffusionStep, Posterior, TRAINED_STEPS};
 pub use error::GeneratorError;
 pub use loss::{DiffusionLosses, FlowPoint, TimeDraw, diffusion_losses, flow_losses, noised_latents};
@@ -66,16 +66,19 @@ impl Generator {
         let plan = Plan::new(&args, checkpoint.entries());
         plan.require_loadable(&files.weights)?;
         let total_bytes = plan.used(checkpoint.entries()).map(Entry::stored_bytes).sum();
+        let reading = Reading::new(total_bytes, progress);
         let mut weights = Weights {
             source: Source::File {
                 checkpoint,
-                reading: Reading::new(total_bytes, progress),
+                hasher: reading.hasher(1),
+                reading,
             },
             device,
             dtype,
         };
         let mut generator = Self::build(args, &plan, &mut weights)?;
-        if let Source::File { reading, .. } = weights.source {
+        if let Source::File { reading, hasher, .. } = weights.source {
+            drop(hasher);
             generator.hash = reading.finish();
         }
         Ok(generator)

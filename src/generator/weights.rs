@@ -2,7 +2,7 @@ use super::GeneratorError;
 use crate::kernel::{Activation, FloatFormat, Grouping, Isa, PANEL, PackedWeight, panels, product_of_rows};
 use crate::tokenizer::TokenizerError;
 use crate::tokenizer::by_hand::with_values;
-use crate::tokenizer::checkpoint::{Checkpoint, Reading};
+use crate::tokenizer::checkpoint::{Checkpoint, Hasher, Reading};
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -62,6 +62,7 @@ pub(super) enum Source<'a> {
     File {
         checkpoint: Checkpoint,
         reading: Reading<'a>,
+        hasher: Hasher,
     },
 }
 
@@ -71,9 +72,13 @@ impl Source<'_> {
         let missing = || TokenizerError::Input(format!("the tensor `{key}` is missing"));
         match self {
             Self::Given(tensors) => Ok(tensors.get(key).ok_or_else(missing)?.to_dtype(DType::F32)?),
-            Self::File { checkpoint, reading } => {
+            Self::File {
+                checkpoint,
+                reading,
+                hasher,
+            } => {
                 let entry = checkpoint.entries().get(key).cloned().ok_or_else(missing)?;
-                let values = reading.tensor(checkpoint, key, &entry)?;
+                let values = reading.tensor(checkpoint, key, &entry, hasher)?;
                 Ok(Tensor::from_vec(values, entry.shape, &Device::Cpu)?)
             }
         }

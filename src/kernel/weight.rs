@@ -4,8 +4,6 @@ use super::math::{bf16_bits, bf16_value};
 use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
 use rayon::prelude::*;
 
-/// Outputs whose weights are turned over together: words of the same inputs are a cache line.
-const TURNED: usize = 16;
 /// Largest magnitude of an 8-bit weight.
 const MOST_LEVEL: f32 = 127.0;
 
@@ -58,7 +56,7 @@ impl PackedWeight {
         bias: &[f32],
         row: impl Fn(usize) -> (&'a [f32], f32) + Sync,
     ) -> Self {
-        let (outputs, isa) = (bias.len(), Isa::best());
+        let outputs = bias.len();
         let format_of_words = Format::from(format);
         let inner_panels = grouping.panels(inputs);
         let panel_words = inner_panels * format_of_words.panel_words() * PANEL;
@@ -74,18 +72,13 @@ impl PackedWeight {
                     let words =
                         &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
                     let lanes = PANEL.min(outputs - panel * PANEL);
-                    let part = |lane: usize| {
-                        let (values, factor) = row(panel * PANEL + lane);
-                        (&values[first..first + count], factor)
-                    };
-                    if lanes == PANEL && count == PANEL {
-                        write_panel(isa, format, part, words);
-                        continue;
+                    // Spare memory holds an earlier weight, whose values may lie beyond this one's edge.
+                    if lanes < PANEL || count < PANEL {
+                        words.fill(0);
                     }
-                    words.fill(0);
                     for lane in 0..lanes {
-                        let (values, factor) = part(lane);
-                        write_lane(format, values, factor, lane, words);
+                        let (values, factor) = row(panel * PANEL + lane);
+                        write_lane(format, &values[first..first + count], factor, lane, words);
                     }
                 }
             });
@@ -315,73 +308,42 @@ vectorised! {
     }
 }
 
-/// One output's weights over an inner panel: words of consecutive inputs, [`PANEL`] words apart.
+/// One output's weights over an inner panel: words of consecutive inputs, [`PANEL`] words apart. Loops of known length
+/// have no branches: more of what they read from memory is under way at once.
 fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, words: &mut [u32]) {
+    let rows = words.as_chunks_mut::<PANEL>().0;
     match format {
         FloatFormat::F32 => {
-            for (word, value) in words.iter_mut().skip(lane).step_by(PANEL).zip(values) {
-                *word = (value * factor).to_bits();
+            let bits = |value: &f32| (value * factor).to_bits();
+            match (values.as_array::<PANEL>(), rows.as_mut_array::<PANEL>()) {
+                (Some(values), Some(rows)) => write_column(values.iter().map(bits), lane, rows),
+                _ => write_column(values.iter().map(bits), lane, rows),
             }
         }
         FloatFormat::Bf16 => {
-            let bits = |value: &f32| bf16_bits(value * factor);
-            for (word, pair) in words.iter_mut().skip(lane).step_by(PANEL).zip(values.chunks(2)) {
-                *word = bytemuck::cast([pair.first().map_or(0, bits), pair.get(1).map_or(0, bits)]);
+            let mut scaled = [0.0; PANEL];
+            for (scaled, value) in scaled.iter_mut().zip(values) {
+                *scaled = value * factor;
             }
-        }
-    }
-}
-
-/// A whole panel: `part` gives the [`PANEL`] values of a lane, and their factor.
-fn write_panel<'a>(
-    isa: Isa,
-    format: FloatFormat,
-    part: impl Fn(usize) -> (&'a [f32], f32),
-    words: &mut [u32],
-) {
-    for first_lane in (0..PANEL).step_by(TURNED) {
-        let lanes = std::array::from_fn(|lane| part(first_lane + lane));
-        write_lanes(isa, format, &lanes, first_lane, words);
-    }
-}
-
-vectorised! {
-    /// `lanes` [TURNED, PANEL] become the columns from `first_lane` on of `words` [inner words, PANEL].
-    fn write_lanes [] (
-        isa,
-        format: FloatFormat,
-        lanes: &[(&[f32], f32); TURNED],
-        first_lane: usize,
-        words: &mut [u32],
-    ) {
-        match format {
-            FloatFormat::F32 => turn_lanes::<{ Format::F32.panel_words() }>(format, lanes, first_lane, words),
-            FloatFormat::Bf16 => turn_lanes::<{ Format::Bf16.panel_words() }>(format, lanes, first_lane, words),
+            let pairs: [u32; PANEL / 2] = bytemuck::cast(scaled.map(bf16_bits));
+            match rows.as_mut_array::<{ PANEL / 2 }>() {
+                Some(rows) => write_column(pairs, lane, rows),
+                None => write_column(pairs, lane, rows),
+            }
         }
     }
 }
 
 #[inline(always)]
-fn turn_lanes<const WORDS: usize>(
-    format: FloatFormat,
-    lanes: &[(&[f32], f32); TURNED],
-    first_lane: usize,
-    words: &mut [u32],
+fn write_column<'a>(
+    column: impl IntoIterator<Item = u32>,
+    lane: usize,
+    rows: impl IntoIterator<Item = &'a mut [u32; PANEL]>,
 ) {
-    let mut turned = [[0_u32; TURNED]; WORDS];
-    for (lane, (values, factor)) in lanes.iter().enumerate() {
-        let mut scaled = [0.0_f32; PANEL];
-        for (scaled, value) in scaled.iter_mut().zip(*values) {
-            *scaled = value * factor;
+    for (row, word) in rows.into_iter().zip(column) {
+        if let Some(place) = row.get_mut(lane) {
+            *place = word;
         }
-        let mut encoded = [0_u32; WORDS];
-        format.encode(&scaled, &mut encoded);
-        for (row, word) in turned.iter_mut().zip(encoded) {
-            row[lane] = word;
-        }
-    }
-    for (row, words) in turned.iter().zip(words.chunks_exact_mut(PANEL)) {
-        words[first_lane..first_lane + TURNED].copy_from_slice(row);
     }
 }
 

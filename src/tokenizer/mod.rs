@@ -40,7 +40,7 @@ pub use files::{INDEX_SUFFIX, ModelFiles, WEIGHT_EXTENSIONS, WEIGHT_NAMES};
 pub use gaussian::Gaussian;
 pub use nearest::NearestTerms;
 pub use quantiser::Mixtures;
-pub use schema::{CheckReport, KeyComparison, WrongShape, check, parameter_shapes};
+pub use schema::{CheckReport, KeyComparison, WrongShape, check, parameter_shapes, require_loadable};
 pub use stage::{NoHook, PassHook, Stage};
 
 use bottleneck::Bottleneck;
@@ -156,9 +156,12 @@ impl Tokenizer {
         let total_bytes = used().map(Entry::stored_bytes).sum();
         let parameter_count = used().map(Entry::element_count).sum();
         let reading = Reading::new(total_bytes, progress);
+        // Beside half weights a matrix that is being made weighs twice as much: one at a time.
+        let readers = if dtype == DType::F32 { 2 } else { 1 };
         let source = || FileSource {
             checkpoint: &checkpoint,
             reading: &reading,
+            hasher: reading.hasher(readers),
         };
         let load_encoding_part = || {
             let part = EncodingPart::load(&mut packed(&mut source(), device, dtype), &args, plan.class);
@@ -168,10 +171,9 @@ impl Tokenizer {
             let decoder = Decoder::load(&mut packed(&mut source(), device, dtype), &args);
             decoder.inspect_err(|_| reading.stop())
         };
-        let (encoding_part, decoder) = if dtype == DType::F32 {
+        let (encoding_part, decoder) = if readers > 1 {
             side_by_side(load_encoding_part, load_decoder)
         } else {
-            // Beside half weights a matrix that is being made weighs twice as much: one at a time.
             (load_encoding_part(), load_decoder())
         };
         let (encoding_part, decoder) = match (encoding_part, decoder) {

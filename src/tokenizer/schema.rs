@@ -149,6 +149,17 @@ pub fn check(files: &ModelFiles) -> Result<CheckReport, TokenizerError> {
     })
 }
 
+/// Whether [`super::Tokenizer::load`] would get as far as the values, for a caller that has much to do before it loads.
+///
+/// # Errors
+/// As [`super::Tokenizer::load`], but for weights that are not finite.
+pub fn require_loadable(files: &ModelFiles) -> Result<ModelArgs, TokenizerError> {
+    let args = ModelArgs::read(&files.config)?;
+    let checkpoint = Checkpoint::open(&files.weights)?;
+    Plan::new(&args, checkpoint.entries()).require_loadable(checkpoint.path())?;
+    Ok(args)
+}
+
 /// What is to be read, and what stands in the way.
 pub(super) struct Plan {
     pub(super) class: ModelClass,

@@ -1,7 +1,7 @@
 //! Where a model's tensors come from while it is built: a checkpoint or given tensors.
 
 use super::TokenizerError;
-use super::checkpoint::{Checkpoint, Reading};
+use super::checkpoint::{Checkpoint, Hasher, Reading};
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 
@@ -14,6 +14,7 @@ pub(super) trait Source {
 pub(super) struct FileSource<'a, 'p> {
     pub(super) checkpoint: &'a Checkpoint,
     pub(super) reading: &'a Reading<'p>,
+    pub(super) hasher: Hasher,
 }
 
 impl Source for FileSource<'_, '_> {
@@ -21,7 +22,9 @@ impl Source for FileSource<'_, '_> {
         let Some(entry) = self.checkpoint.entries().get(key).cloned() else {
             return Err(missing(key));
         };
-        let values = self.reading.tensor(self.checkpoint, key, &entry)?;
+        let values = self
+            .reading
+            .tensor(self.checkpoint, key, &entry, &mut self.hasher)?;
         Ok(Tensor::from_vec(values, entry.shape, &Device::Cpu)?)
     }
 }

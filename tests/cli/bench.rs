@@ -53,6 +53,15 @@ fn a_bench_tells_stages_rates_and_the_drag_of_every_model_given() {
             .map(|bin| bin[1].as_u64().unwrap())
             .sum();
         assert_eq!(counted, 3);
+        let batch = &model["batch"];
+        assert_eq!(batch["positions"], model["previewed_drag"]["positions_ahead"]);
+        let of = |side: &str, figure: &str| batch[side][figure].as_f64().unwrap();
+        for (ratio, figure) in [("speed_ratio", "best_ms"), ("median_ratio", "median_ms")] {
+            assert!(of("together", figure) > 0.0);
+            let expected = of("one_by_one", figure) / of("together", figure);
+            assert!((batch[ratio].as_f64().unwrap() / expected - 1.0).abs() < 1e-9);
+        }
+        assert_eq!(batch["together"]["runs"], batch["one_by_one"]["runs"]);
     }
 }
 
@@ -66,6 +75,8 @@ fn a_bench_without_json_is_a_table() {
         "GFLOP/s",
         "of peak",
         "drag of 1 positions",
+        "9 positions in one batch",
+        "one by one",
     ] {
         assert!(run.stdout.contains(word), "`{word}` is not in:\n{}", run.stdout);
     }
@@ -87,27 +98,42 @@ fn other_commands_take_one_model() {
     .fails(2, &["--model"]);
 }
 
+/// Every model is named on stderr before it is measured: a message that stands there alone came before.
 #[test]
-fn a_python_that_is_none_is_named() {
-    let with = |python: &str| {
-        run![
-            "bench",
-            "--seconds",
-            "0",
-            "--drag",
-            "1",
-            "--threads",
-            "1",
-            "--precision",
-            "f32",
-            "--against",
-            python,
-            "--quiet"
-        ]
-    };
-    with("/nowhere/python").fails(1, &["/nowhere/python", "--against"]);
+fn what_stands_in_the_way_is_told_before_anything_is_measured() {
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let folder = tempfile::tempdir().unwrap();
+    let cut_off = folder.path().join("cut-off");
+    std::fs::create_dir(&cut_off).unwrap();
+    let of_generator = models.join("softscope-sit");
+    std::fs::copy(of_generator.join("config.json"), cut_off.join("config.json")).unwrap();
+    let weights = std::fs::read(of_generator.join("model.safetensors")).unwrap();
+    std::fs::write(cut_off.join("model.safetensors"), &weights[..weights.len() / 2]).unwrap();
+
+    let generator = |path: &std::path::Path| run!["bench", "--generator", path];
+    generator(&folder.path().join("nothing")).fails(1, &["nothing"]);
+    generator(&models.join("softscope-32")).fails(1, &["softscope-32", "config.json"]);
+    generator(&cut_off).fails(1, &["cut-off", "not fully downloaded"]);
+
+    let model = |path: &std::path::Path| run!["bench", "--model", "softscope-32", "--model", path];
+    model(&of_generator).fails(1, &["softscope-sit", "not a tokenizer"]);
+    run!["bench", "--device", "metal"].fails(1, &["Metal", "cpu"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_python_that_is_none_is_told_before_anything_is_measured() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let with = |python: &std::path::Path| run!["bench", "--against", python];
+    with("/nowhere/python".as_ref()).fails(1, &["/nowhere/python", "--against"]);
     // A program that ends at once.
-    with("true").fails(1, &["PyTorch's side ended"]);
+    with("true".as_ref()).fails(1, &["PyTorch's side ended", "it said nothing"]);
+    let folder = tempfile::tempdir().unwrap();
+    let bare = folder.path().join("python");
+    let program = "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'torch'\" >&2\nexit 1\n";
+    std::fs::write(&bare, program).unwrap();
+    std::fs::set_permissions(&bare, std::fs::Permissions::from_mode(0o755)).unwrap();
+    with(&bare).fails(1, &["No module named 'torch'", "torch and numpy"]);
 }
 
 /// Compares with PyTorch where `SOFTSCOPE_TEST_PYTHON` names a Python that has it.

@@ -4,12 +4,14 @@
 //! safetensors header, or a zip directory with its pickle), and every tensor is then read from the file in small
 //! pieces straight into the vector that becomes the tensor.
 
+mod hashing;
 mod pickle;
 mod reader;
 mod safetensors;
 mod sharded;
 mod zip;
 
+pub(crate) use hashing::Hasher;
 pub(crate) use reader::Reading;
 pub use sharded::shard_names;
 pub(super) use sharded::shard_paths;

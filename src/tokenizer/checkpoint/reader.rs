@@ -1,10 +1,10 @@
-//! Reading one tensor: file to vector in small pieces, checked, hashed and converted on the way.
+//! Reading one tensor: file to vector in small pieces, checked and converted on the way and handed on to be hashed.
 
+use super::hashing::{Digests, Hasher};
 use super::{Checkpoint, Entry, Shard, StoredType};
 use crate::tokenizer::TokenizerError;
 use half::{bf16, f16};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;
 use std::io;
@@ -20,13 +20,12 @@ pub(crate) type Progress<'a> = &'a mut (dyn FnMut(u64, u64) -> bool + Send);
 /// may read at once.
 pub(crate) struct Reading<'a> {
     ledger: Mutex<Ledger<'a>>,
+    digests: Digests,
     total_bytes: u64,
 }
 
 struct Ledger<'a> {
     progress: Progress<'a>,
-    /// A digest for each key, so that the order of reading does not matter.
-    digests: BTreeMap<String, [u8; 32]>,
     read_bytes: u64,
     is_stopped: bool,
 }
@@ -36,14 +35,19 @@ impl<'a> Reading<'a> {
     pub(crate) fn new(total_bytes: u64, progress: Progress<'a>) -> Self {
         let ledger = Ledger {
             progress,
-            digests: BTreeMap::new(),
             read_bytes: 0,
             is_stopped: false,
         };
         Self {
             ledger: Mutex::new(ledger),
+            digests: Digests::default(),
             total_bytes,
         }
+    }
+
+    /// What one of `readers` side by side gives to [`Self::tensor`].
+    pub(crate) fn hasher(&self, readers: usize) -> Hasher {
+        Hasher::start(&self.digests, readers)
     }
 
     /// A thread that panicked with the ledger left it whole.
@@ -76,20 +80,16 @@ impl<'a> Reading<'a> {
         checkpoint: &Checkpoint,
         key: &str,
         entry: &Entry,
+        hasher: &mut Hasher,
     ) -> Result<Vec<f32>, TokenizerError> {
         let Some(shard) = checkpoint.shards.get(entry.shard) else {
             return Err(TokenizerError::Input(format!(
                 "`{key}` is in no file of this checkpoint"
             )));
         };
-        let mut hash = Sha256::new();
-        for dim in &entry.shape {
-            hash.update((*dim as u64).to_le_bytes());
-        }
-        let values = self.span(shard, key, entry, &mut hash)?;
-        self.ledger()
-            .digests
-            .insert(key.to_owned(), hash.finalize().into());
+        hasher.begin(&entry.shape);
+        let values = self.span(shard, key, entry, hasher)?;
+        hasher.end(key);
         let Some(strides) = &entry.strides else {
             return Ok(values);
         };
@@ -106,7 +106,7 @@ impl<'a> Reading<'a> {
         shard: &Shard,
         key: &str,
         entry: &Entry,
-        hash: &mut Sha256,
+        hasher: &mut Hasher,
     ) -> Result<Vec<f32>, TokenizerError> {
         let Shard { path, file } = shard;
         let mut values = Vec::new();
@@ -114,32 +114,32 @@ impl<'a> Reading<'a> {
             .try_reserve_exact(entry.span)
             .map_err(|_| TokenizerError::checkpoint(path, format!("`{key}` does not fit into memory")))?;
         let stored_bytes = entry.stored_bytes();
-        let mut piece = vec![0; stored_bytes.min(PIECE_BYTES) as usize];
         let mut done = 0;
         while done < stored_bytes {
-            piece.truncate((stored_bytes - done).min(PIECE_BYTES) as usize);
+            let piece_bytes = (stored_bytes - done).min(PIECE_BYTES);
+            let mut piece = hasher.piece(piece_bytes as usize);
             read_at(file, &mut piece, entry.offset + done)
                 .map_err(|source| TokenizerError::read(path, source))?;
-            hash.update(&piece);
             let before = values.len();
             convert(entry.stored_type, &piece, &mut values);
+            hasher.update(piece);
             // What lies between strides is nobody's.
             if entry.strides.is_none()
                 && let Some(index) = values.get(before..).and_then(not_finite)
             {
                 return Err(shard.has_not_finite(key, before + index));
             }
-            done += piece.len() as u64;
-            self.count(piece.len() as u64)?;
+            done += piece_bytes;
+            self.count(piece_bytes)?;
         }
         Ok(values)
     }
 
-    /// First 16 hex digits of the SHA-256 over what was read.
+    /// First 16 hex digits of the SHA-256 over what was read, once every hasher has been dropped.
     pub(crate) fn finish(self) -> String {
-        let ledger = self.ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         let mut hash = Sha256::new();
-        for (key, digest) in &ledger.digests {
+        for (key, digest) in &*digests {
             hash.update(key.as_bytes());
             hash.update([0]);
             hash.update(digest);

@@ -37,13 +37,14 @@ impl NetworkWeights {
         let entries = checkpoint.entries().clone();
         let mut progress = |_, _| true;
         let reading = Reading::new(0, &mut progress);
+        let mut hasher = reading.hasher(1);
         let mut tensors = BTreeMap::new();
         for (key, entry) in entries {
             // Counters have no place in a network.
             if entry.stored_type.size() == 0 {
                 continue;
             }
-            let values = reading.tensor(&checkpoint, &key, &entry)?;
+            let values = reading.tensor(&checkpoint, &key, &entry, &mut hasher)?;
             let shape = entry.shape;
             tensors.insert(key, Stored { shape, values });
         }
