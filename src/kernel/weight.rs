@@ -73,6 +73,7 @@ impl PackedWeight {
                         &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
                     let lanes = PANEL.min(outputs - panel * PANEL);
                     if lanes < PANEL {
+                        // Spare memory holds an earlier weight.
                         words.fill(0);
                     }
                     for lane in 0..lanes {
@@ -349,13 +350,19 @@ mod tests {
                 .map(|index| (index % 97) as f32 - 48.0)
                 .collect();
             for format in [FloatFormat::F32, FloatFormat::Bf16] {
-                let packed =
-                    PackedWeight::new(format, inputs, Grouping { group }, &vec![0.5; outputs], |row| {
-                        (
-                            &values[row * inputs..][..inputs],
-                            if row % 2 == 0 { 1.0 } else { 2.0 },
-                        )
-                    });
+                let mut used =
+                    Words::zeroed(panels(outputs) * PANEL * inputs.div_ceil(group) * PANEL * panels(group));
+                used.get_mut().fill(u32::MAX);
+                let (grouping, bias) = (Grouping { group }, vec![0.5; outputs]);
+                let row = |row: usize| {
+                    let factor = if row % 2 == 0 { 1.0 } else { 2.0 };
+                    (&values[row * inputs..][..inputs], factor)
+                };
+                let packed = PackedWeight::new_in(&mut used, format, inputs, grouping, &bias, row);
+                let clean = PackedWeight::new(format, inputs, grouping, &bias, row);
+                for panel in 0..packed.output_panels() {
+                    assert_eq!(packed.panel(panel).words, clean.panel(panel).words);
+                }
                 let back = packed.unpacked();
                 for row in 0..outputs {
                     for column in 0..inputs {
