@@ -1,6 +1,6 @@
 use super::columns::interleave_columns;
 use super::isa::{Isa, vectorised};
-use super::math::{bf16_bits, bf16_value};
+use super::math::bf16_value;
 use super::{FloatFormat, Format, Grouping, PANEL, Words, panels};
 use rayon::prelude::*;
 
@@ -72,8 +72,7 @@ impl PackedWeight {
                     let words =
                         &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
                     let lanes = PANEL.min(outputs - panel * PANEL);
-                    // Spare memory holds an earlier weight, whose values may lie beyond this one's edge.
-                    if lanes < PANEL || count < PANEL {
+                    if lanes < PANEL {
                         words.fill(0);
                     }
                     for lane in 0..lanes {
@@ -308,41 +307,33 @@ vectorised! {
     }
 }
 
-/// One output's weights over an inner panel: words of consecutive inputs, [`PANEL`] words apart. Loops of known length
-/// have no branches: more of what they read from memory is under way at once.
+/// One output's weights over an inner panel, 0 beyond them: words of consecutive inputs, [`PANEL`] words apart.
 fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, words: &mut [u32]) {
-    let rows = words.as_chunks_mut::<PANEL>().0;
+    let mut scaled = [0.0; PANEL];
+    for (scaled, value) in scaled.iter_mut().zip(values) {
+        *scaled = value * factor;
+    }
     match format {
-        FloatFormat::F32 => {
-            let bits = |value: &f32| (value * factor).to_bits();
-            match (values.as_array::<PANEL>(), rows.as_mut_array::<PANEL>()) {
-                (Some(values), Some(rows)) => write_column(values.iter().map(bits), lane, rows),
-                _ => write_column(values.iter().map(bits), lane, rows),
-            }
-        }
-        FloatFormat::Bf16 => {
-            let mut scaled = [0.0; PANEL];
-            for (scaled, value) in scaled.iter_mut().zip(values) {
-                *scaled = value * factor;
-            }
-            let pairs: [u32; PANEL / 2] = bytemuck::cast(scaled.map(bf16_bits));
-            match rows.as_mut_array::<{ PANEL / 2 }>() {
-                Some(rows) => write_column(pairs, lane, rows),
-                None => write_column(pairs, lane, rows),
-            }
-        }
+        FloatFormat::F32 => write_column::<{ Format::F32.panel_words() }>(format, &scaled, lane, words),
+        FloatFormat::Bf16 => write_column::<{ Format::Bf16.panel_words() }>(format, &scaled, lane, words),
     }
 }
 
 #[inline(always)]
-fn write_column<'a>(
-    column: impl IntoIterator<Item = u32>,
+fn write_column<const WORDS: usize>(
+    format: FloatFormat,
+    values: &[f32; PANEL],
     lane: usize,
-    rows: impl IntoIterator<Item = &'a mut [u32; PANEL]>,
+    words: &mut [u32],
 ) {
-    for (row, word) in rows.into_iter().zip(column) {
-        if let Some(place) = row.get_mut(lane) {
-            *place = word;
+    let mut column = [0_u32; WORDS];
+    format.encode(values, &mut column);
+    // Loops of known length have no branches: more of what they wait for in memory is under way at once.
+    if let Some(rows) = words.as_chunks_mut::<PANEL>().0.as_mut_array::<WORDS>() {
+        for (row, word) in rows.iter_mut().zip(column) {
+            if let Some(place) = row.get_mut(lane) {
+                *place = word;
+            }
         }
     }
 }
