@@ -355,7 +355,7 @@ mod tests {
                 used.get_mut().fill(u32::MAX);
                 let (grouping, bias) = (Grouping { group }, vec![0.5; outputs]);
                 let row = |row: usize| {
-                    let factor = if row % 2 == 0 { 1.0 } else { 2.0 };
+                    let factor = [1.0, 2.0][row % 2];
                     (&values[row * inputs..][..inputs], factor)
                 };
                 let packed = PackedWeight::new_in(&mut used, format, inputs, grouping, &bias, row);
