@@ -33,7 +33,7 @@ impl BatchBench {
         let tokens: Vec<&Tokens> = states.iter().map(|state| &state.z).collect();
         let decode = |tokens: &[&Tokens]| runner.decode_ahead(tokens, &NoControl).map(drop);
         let one_by_one = || tokens.iter().try_for_each(|tokens| decode(&[tokens]));
-        let [together, one_by_one] = Timing::by_turns(2 * budget, || decode(&tokens), one_by_one)?
+        let [together, one_by_one] = Timing::by_turns(2 * budget, || Ok(()), || decode(&tokens), one_by_one)?
             .map(|timing| timing.shared_by(POSITIONS_AHEAD));
         Ok(Self {
             positions: POSITIONS_AHEAD,

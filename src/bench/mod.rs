@@ -7,6 +7,7 @@ mod drag;
 mod error;
 mod flops;
 mod generator;
+mod load;
 mod memory;
 mod peak;
 mod preflight;
@@ -19,6 +20,7 @@ pub use batch::BatchBench;
 pub use drag::{DragLatency, PreviewedDrag};
 pub use error::AgainstError;
 pub use generator::{GeneratorBench, TOKEN_COUNTS, TokenCost, measure_generator, token_costs};
+pub use load::{LoadBench, LoadTurns};
 pub use preflight::Preflight;
 pub use product::{LinearProduct, ProductFormat};
 pub use python::ComparedStage;
@@ -87,6 +89,8 @@ pub struct ModelBench {
     pub against: Vec<Comparison>,
     /// In the order of a picture's way.
     pub stages: Vec<Stage>,
+    /// What a load takes beside a read of the weights.
+    pub load: LoadBench,
     /// A drag of one codeword weight through the worker thread.
     pub drag: DragLatency,
     /// The same over positions that were decoded ahead.
@@ -142,9 +146,7 @@ pub fn measure(
         threads: Some(info.threads),
         ..*options
     };
-    let loads = Timing::of_runs(effort.per_stage, || {
-        Runner::open(files, &options, &NoControl).map(drop)
-    })?;
+    let load = LoadBench::of(files, &options, effort.per_stage)?;
     let dragged = drag::Rig::new(files, &options, &state)?;
     let drag = dragged.drag(effort.drag_positions)?;
     let previewed_drag = dragged.previewed_drag(effort.drag_positions)?;
@@ -152,7 +154,7 @@ pub fn measure(
         peak_gflop_per_s: Some(peak_gflop_per_s),
     };
     let mut stages = vec![
-        rate.stage("load", loads, None),
+        rate.stage("load", load.warm.load, None),
         rate.stage("encode", encodes, flops::encode(&info.args)),
         rate.stage("decode", decodes, flops::decode(&info.args)),
     ];
@@ -172,6 +174,7 @@ pub fn measure(
         preview_peak_gop_per_s,
         against: Vec::new(),
         stages,
+        load,
         drag,
         previewed_drag,
         batch,

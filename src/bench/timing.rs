@@ -28,19 +28,23 @@ impl Timing {
         Ok(Self::of_times(times_ms))
     }
 
-    /// As [`Self::of_runs`] of two kinds of work that take turns, so that whatever else the machine does meets both.
+    /// As [`Self::of_runs`] of two kinds of work that take turns, so that whatever else the machine does meets both;
+    /// `prepare` runs before each of them and does not count.
     ///
     /// # Errors
-    /// The first that either returns.
+    /// The first that any of them returns.
     pub(super) fn by_turns<E>(
         budget: Duration,
+        mut prepare: impl FnMut() -> Result<(), E>,
         mut first: impl FnMut() -> Result<(), E>,
         mut second: impl FnMut() -> Result<(), E>,
     ) -> Result<[Self; 2], E> {
         let mut times_ms = [Vec::new(), Vec::new()];
         Self::of_runs(budget, || {
             let [of_first, of_second] = &mut times_ms;
+            prepare()?;
             of_first.push(milliseconds(&mut first)?);
+            prepare()?;
             of_second.push(milliseconds(&mut second)?);
             Ok(())
         })?;
@@ -110,8 +114,9 @@ mod tests {
             order.borrow_mut().push(name);
             Ok::<_, ()>(())
         };
-        let [first, second] = Timing::by_turns(Duration::ZERO, || turn('a'), || turn('b')).unwrap();
-        assert_eq!(*order.borrow(), "ab".repeat(super::super::Effort::LEAST_RUNS));
+        let [first, second] =
+            Timing::by_turns(Duration::ZERO, || turn('-'), || turn('a'), || turn('b')).unwrap();
+        assert_eq!(*order.borrow(), "-a-b".repeat(super::super::Effort::LEAST_RUNS));
         assert_eq!(
             [first.runs, second.runs],
             [super::super::Effort::LEAST_RUNS - 1; 2]

@@ -4,8 +4,8 @@ use super::context::Context;
 use super::error::CliError;
 use super::table::Table;
 use crate::bench::{
-    self, AgainstError, BatchBench, Comparison, DragLatency, Effort, GeneratorBench, ModelBench, Preflight,
-    PreviewedDrag, Stage, TokenCost,
+    self, AgainstError, BatchBench, Comparison, DragLatency, Effort, GeneratorBench, LoadBench, LoadTurns,
+    ModelBench, Preflight, PreviewedDrag, Stage, TokenCost,
 };
 use crate::engine::{Precision, RunOptions};
 use crate::picture::{self, Fit, Planar, Rgb8};
@@ -167,6 +167,8 @@ fn model_text(model: &ModelBench) -> String {
     lines.push('\n');
     lines.push_str(&stages_table(&model.stages));
     lines.push('\n');
+    lines.push_str(&load_text(&model.load));
+    lines.push('\n');
     lines.push_str(&drag_text("request to picture", &model.drag));
     lines.push('\n');
     lines.push_str(&previewed_text(&model.previewed_drag));
@@ -278,6 +280,17 @@ fn stages_table(stages: &[Stage]) -> String {
         ]);
     }
     table.render()
+}
+
+fn load_text(load: &LoadBench) -> String {
+    let line = |place: &str, turns: &LoadTurns| {
+        format!(
+            "weights {place}: read once in {:.0} ms (median {:.0}), loaded in {:.0} ms ({:.0}): {:.2} of reading, by medians\n",
+            turns.read.best_ms, turns.read.median_ms, turns.load.best_ms, turns.load.median_ms, turns.of_read
+        )
+    };
+    let cold = load.cold.as_ref().map(|turns| line("on disk", turns));
+    line("in the file cache", &load.warm) + &cold.unwrap_or_default()
 }
 
 fn previewed_text(drag: &PreviewedDrag) -> String {

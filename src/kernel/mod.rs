@@ -36,7 +36,7 @@ pub(crate) use product::{Finish, Gate, product};
 pub(crate) use quantise::quantise;
 pub(crate) use row_product::{Activation, product_of_many_rows, product_of_rows, product_to_rows};
 pub(crate) use rows::{Grouping, pack_rows, read_rows};
-pub(crate) use weight::PackedWeight;
+pub(crate) use weight::{PackedWeight, Packing};
 pub(crate) use words::Words;
 
 /// Channels of a panel: two 512-bit registers of f32.

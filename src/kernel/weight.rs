@@ -24,6 +24,55 @@ pub(crate) struct PackedWeight {
     sums: Vec<i32>,
 }
 
+/// A weight that is packed while its rows arrive, so that it is never in memory twice.
+#[derive(Debug)]
+pub(crate) struct Packing {
+    format: FloatFormat,
+    words: Words,
+    inputs: usize,
+    outputs: usize,
+    grouping: Grouping,
+    /// Outputs that have arrived.
+    packed: usize,
+}
+
+impl Packing {
+    pub(crate) fn new(format: FloatFormat, inputs: usize, outputs: usize, grouping: Grouping) -> Self {
+        let panel_words = panel_words(Format::from(format), inputs, grouping);
+        Self {
+            format,
+            words: Words::zeroed(panels(outputs) * panel_words),
+            inputs,
+            outputs,
+            grouping,
+            packed: 0,
+        }
+    }
+
+    /// Packs the rows [n, inputs] after those given before, whole panels unless they are the last; `factor` is what each
+    /// output is multiplied by. What is more than the outputs is not taken.
+    pub(crate) fn rows(&mut self, values: &[f32], factor: impl Fn(usize) -> f32) {
+        let panel_words = panel_words(Format::from(self.format), self.inputs, self.grouping).max(1);
+        let first = self.packed;
+        let panels = self.words.get_mut().chunks_exact_mut(panel_words);
+        let rows = values.chunks((PANEL * self.inputs).max(1));
+        for (words, rows) in panels.skip(first / PANEL).zip(rows) {
+            let lanes = (rows.len() / self.inputs.max(1)).min(self.outputs - self.packed);
+            write_panel(self.format, self.inputs, self.grouping, lanes, words, |lane| {
+                let row = &rows[lane * self.inputs..][..self.inputs];
+                (row, factor(self.packed + lane))
+            });
+            self.packed += lanes;
+        }
+    }
+
+    /// `bias` has all factors in it.
+    pub(crate) fn finish(self, bias: &[f32]) -> PackedWeight {
+        let format = self.format.into();
+        PackedWeight::of_floats(format, self.words, self.inputs, self.grouping, bias)
+    }
+}
+
 /// What a product needs of one output panel.
 pub(super) struct WeightPanel<'a> {
     pub(super) words: &'a [u32],
@@ -61,26 +110,15 @@ impl PackedWeight {
         let inner_panels = grouping.panels(inputs);
         let panel_words = inner_panels * format_of_words.panel_words() * PANEL;
         let mut words = std::mem::take(spare);
-        let per_word = format_of_words.values_per_word();
         words
             .take(panels(outputs) * panel_words)
             .par_chunks_mut(panel_words.max(1))
             .enumerate()
             .for_each(|(panel, words)| {
-                for inner_panel in 0..inner_panels {
-                    let (first, count) = grouping.channels_of(inner_panel, inputs);
-                    let words =
-                        &mut words[inner_panel * PANEL * PANEL / per_word..][..PANEL * PANEL / per_word];
-                    let lanes = PANEL.min(outputs - panel * PANEL);
-                    if lanes < PANEL {
-                        // Spare memory holds an earlier weight.
-                        words.fill(0);
-                    }
-                    for lane in 0..lanes {
-                        let (values, factor) = row(panel * PANEL + lane);
-                        write_lane(format, &values[first..first + count], factor, lane, words);
-                    }
-                }
+                let lanes = PANEL.min(outputs - panel * PANEL);
+                write_panel(format, inputs, grouping, lanes, words, |lane| {
+                    row(panel * PANEL + lane)
+                });
             });
         Self::of_floats(format_of_words, words, inputs, grouping, bias)
     }
@@ -308,6 +346,34 @@ vectorised! {
     }
 }
 
+/// Words of an output panel.
+fn panel_words(format: Format, inputs: usize, grouping: Grouping) -> usize {
+    grouping.panels(inputs) * format.panel_words() * PANEL
+}
+
+/// An output panel of `lanes` outputs; `row` gives the weights of each and their factor.
+fn write_panel<'a>(
+    format: FloatFormat,
+    inputs: usize,
+    grouping: Grouping,
+    lanes: usize,
+    words: &mut [u32],
+    row: impl Fn(usize) -> (&'a [f32], f32),
+) {
+    let inner_words = Format::from(format).panel_words() * PANEL;
+    for (inner_panel, words) in words.chunks_exact_mut(inner_words).enumerate() {
+        let (first, count) = grouping.channels_of(inner_panel, inputs);
+        if lanes < PANEL {
+            // Spare memory holds an earlier weight.
+            words.fill(0);
+        }
+        for lane in 0..lanes {
+            let (values, factor) = row(lane);
+            write_lane(format, &values[first..first + count], factor, lane, words);
+        }
+    }
+}
+
 /// One output's weights over an inner panel, 0 beyond them: words of consecutive inputs, [`PANEL`] words apart.
 fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, words: &mut [u32]) {
     let mut scaled = [0.0; PANEL];
@@ -360,8 +426,14 @@ mod tests {
                 };
                 let packed = PackedWeight::new_in(&mut used, format, inputs, grouping, &bias, row);
                 let clean = PackedWeight::new(format, inputs, grouping, &bias, row);
+                let mut arriving = Packing::new(format, inputs, outputs, grouping);
+                for rows in values.chunks(PANEL * inputs) {
+                    arriving.rows(rows, |row| [1.0, 2.0][row % 2]);
+                }
+                let arrived = arriving.finish(&bias);
                 for panel in 0..packed.output_panels() {
                     assert_eq!(packed.panel(panel).words, clean.panel(panel).words);
+                    assert_eq!(packed.panel(panel).words, arrived.panel(panel).words);
                 }
                 let back = packed.unpacked();
                 for row in 0..outputs {

@@ -5,7 +5,9 @@ use super::fused;
 use super::over_rows;
 use super::source::Source;
 use super::{Math, TokenizerError};
-use crate::kernel::{self, Activation, FloatFormat, Grouping, Isa, PackedWeight, product_of_rows};
+use crate::kernel::{
+    self, Activation, FloatFormat, Grouping, Isa, PANEL, PackedWeight, Packing, product_of_rows,
+};
 use candle_core::{D, DType, Device, Storage, Tensor};
 use candle_nn::ops;
 use std::ops::Range;
@@ -88,9 +90,7 @@ impl Builder<'_> {
     /// `weight` [out, ...] is taken as [out, in]. The row change applies to the packed form only; in the other the
     /// caller computes its effect on the output.
     pub(super) fn linear(&mut self, prefix: &str, change: RowChange<'_>) -> Result<Linear, TokenizerError> {
-        let given = self.layer(prefix)?;
-        let all = 0..given.1.elem_count();
-        self.place(given, all, change, None)
+        self.whole_layer(prefix, change, None)
     }
 
     /// As [`Self::linear`]; where packed for the CPU, the inputs lie in groups of `group` channels.
@@ -100,9 +100,51 @@ impl Builder<'_> {
         change: RowChange<'_>,
         group: usize,
     ) -> Result<Linear, TokenizerError> {
-        let given = self.layer(prefix)?;
-        let all = 0..given.1.elem_count();
-        self.place(given, all, change, Some(Grouping { group }))
+        self.whole_layer(prefix, change, Some(Grouping { group }))
+    }
+
+    fn whole_layer(
+        &mut self,
+        prefix: &str,
+        change: RowChange<'_>,
+        grouping: Option<Grouping>,
+    ) -> Result<Linear, TokenizerError> {
+        match (self.panel_format(), change) {
+            (Some(format), RowChange::None | RowChange::Scale(_)) if self.is_packed() => {
+                self.packed_on_arrival(prefix, format, change, grouping)
+            }
+            _ => {
+                let given = self.layer(prefix)?;
+                let all = 0..given.1.elem_count();
+                self.place(given, all, change, grouping)
+            }
+        }
+    }
+
+    /// A layer whose weight is packed while it is read; its rows keep their order.
+    fn packed_on_arrival(
+        &mut self,
+        prefix: &str,
+        format: FloatFormat,
+        change: RowChange<'_>,
+        grouping: Option<Grouping>,
+    ) -> Result<Linear, TokenizerError> {
+        let bias = changed_bias(&self.source.tensor(&format!("{prefix}.bias"))?, change)?;
+        let key = format!("{prefix}.weight");
+        let inputs = self.source.shape(&key)?.iter().skip(1).product();
+        let grouping = grouping.unwrap_or(Grouping::dense(inputs));
+        let mut packing = Packing::new(format, inputs, bias.len(), grouping);
+        self.source.by_pieces(&key, inputs * PANEL, &mut |rows| {
+            packing.rows(rows, |row| change.factor(row));
+        })?;
+        self.panels(packing.finish(&bias), bias)
+    }
+
+    fn panels(&self, packed: PackedWeight, bias: Vec<f32>) -> Result<Linear, TokenizerError> {
+        Ok(Linear {
+            weight: Weight::Panels(Arc::new(packed)),
+            bias: Tensor::new(bias, self.device)?,
+        })
     }
 
     /// A layer whose outputs are several layers' one after the other, each of `rows`.
@@ -148,13 +190,7 @@ impl Builder<'_> {
             });
         }
         let (rows, columns) = weight.dims2()?;
-        let bias: Vec<f32> = with_values(&bias, |values| {
-            (0..rows)
-                .map(|row| {
-                    values.get(change.source_row(row)).copied().unwrap_or_default() * change.factor(row)
-                })
-                .collect()
-        })?;
+        let bias = changed_bias(&bias, change)?;
         if let Some(format) = self.panel_format() {
             let grouping = grouping.unwrap_or(Grouping::dense(columns));
             let packed = with_values(&weight, |values| {
@@ -165,10 +201,7 @@ impl Builder<'_> {
                     )
                 })
             })?;
-            return Ok(Linear {
-                weight: Weight::Panels(Arc::new(packed)),
-                bias: Tensor::from_vec(bias, rows, self.device)?,
-            });
+            return self.panels(packed, bias);
         }
         let packed = with_values(&weight, |values| transpose(values, rows, columns, change))?;
         // The state dict's form is freed before the next copy is made, so that one matrix at most is there twice.
@@ -189,6 +222,16 @@ impl Builder<'_> {
             _ => None,
         }
     }
+}
+
+fn changed_bias(bias: &Tensor, change: RowChange<'_>) -> Result<Vec<f32>, TokenizerError> {
+    with_values(bias, |values| {
+        let changed = |row| {
+            let value: Option<&f32> = values.get(change.source_row(row));
+            value.copied().unwrap_or_default() * change.factor(row)
+        };
+        (0..values.len()).map(changed).collect()
+    })
 }
 
 /// Calls `work` with a tensor's row-major values, without a copy where it lies so on the CPU.

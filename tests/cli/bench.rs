@@ -62,6 +62,16 @@ fn a_bench_tells_stages_rates_and_the_drag_of_every_model_given() {
             assert!((batch[ratio].as_f64().unwrap() / expected - 1.0).abs() < 1e-9);
         }
         assert_eq!(batch["together"]["runs"], batch["one_by_one"]["runs"]);
+        let load = &model["load"];
+        assert_eq!(load["cold"].is_null(), !cfg!(target_os = "linux"));
+        for turns in [&load["warm"], &load["cold"]]
+            .into_iter()
+            .filter(|turns| !turns.is_null())
+        {
+            let median_ms = |what: &str| turns[what]["median_ms"].as_f64().unwrap();
+            let expected = median_ms("load") / median_ms("read");
+            assert!((turns["of_read"].as_f64().unwrap() / expected - 1.0).abs() < 1e-9);
+        }
     }
 }
 
@@ -76,6 +86,7 @@ fn a_bench_without_json_is_a_table() {
         "of peak",
         "drag of 1 positions",
         "9 positions in one batch",
+        "weights in the file cache: read once",
         "one by one",
     ] {
         assert!(run.stdout.contains(word), "`{word}` is not in:\n{}", run.stdout);

@@ -4,6 +4,7 @@
 //! safetensors header, or a zip directory with its pickle), and every tensor is then read from the file in small
 //! pieces straight into the vector that becomes the tensor.
 
+mod ahead;
 mod hashing;
 mod pickle;
 mod reader;
@@ -18,6 +19,7 @@ pub(super) use sharded::shard_paths;
 
 use super::TokenizerError;
 use super::files::is_index;
+use ahead::Ahead;
 use candle_core::{DType, Tensor};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -108,6 +110,7 @@ impl Entry {
 struct Shard {
     path: PathBuf,
     file: File,
+    ahead: Ahead,
 }
 
 /// An open checkpoint and the index of its state dict.
@@ -148,6 +151,12 @@ impl Checkpoint {
         &self.entries
     }
 
+    fn shard(&self, key: &str, entry: &Entry) -> Result<&Shard, TokenizerError> {
+        self.shards
+            .get(entry.shard)
+            .ok_or_else(|| TokenizerError::Input(format!("`{key}` is in no file of this checkpoint")))
+    }
+
     /// The part of a training checkpoint that was taken: "ema", "model" or "state_dict".
     pub(crate) fn section(&self) -> Option<&str> {
         self.section.as_deref()
@@ -163,8 +172,13 @@ fn open_shard(path: &Path, shard: usize) -> Result<(Shard, BTreeMap<String, Entr
     for entry in entries.values_mut() {
         entry.shard = shard;
     }
-    let path = path.to_owned();
-    Ok((Shard { path, file }, entries))
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let shard = Shard {
+        path: path.to_owned(),
+        ahead: Ahead::new(length),
+        file,
+    };
+    Ok((shard, entries))
 }
 
 /// Opens every file that the index at `path` names and takes from each what the index says is in it.

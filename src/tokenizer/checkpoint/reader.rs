@@ -82,14 +82,8 @@ impl<'a> Reading<'a> {
         entry: &Entry,
         hasher: &mut Hasher,
     ) -> Result<Vec<f32>, TokenizerError> {
-        let Some(shard) = checkpoint.shards.get(entry.shard) else {
-            return Err(TokenizerError::Input(format!(
-                "`{key}` is in no file of this checkpoint"
-            )));
-        };
-        hasher.begin(&entry.shape);
+        let shard = checkpoint.shard(key, entry)?;
         let values = self.span(shard, key, entry, hasher)?;
-        hasher.end(key);
         let Some(strides) = &entry.strides else {
             return Ok(values);
         };
@@ -100,6 +94,39 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// As [`Self::tensor`], without ever having the whole: `take` is given the values in order, `piece` at a time but for
+    /// the last.
+    ///
+    /// # Errors
+    /// As [`Self::tensor`].
+    pub(crate) fn tensor_by_pieces(
+        &self,
+        checkpoint: &Checkpoint,
+        key: &str,
+        entry: &Entry,
+        hasher: &mut Hasher,
+        piece: usize,
+        take: &mut dyn FnMut(&[f32]),
+    ) -> Result<(), TokenizerError> {
+        if entry.strides.is_some() {
+            let values = self.tensor(checkpoint, key, entry, hasher)?;
+            values.chunks(piece.max(1)).for_each(take);
+            return Ok(());
+        }
+        let shard = checkpoint.shard(key, entry)?;
+        let piece_bytes = (piece * entry.stored_type.size()) as u64;
+        let mut values = Vec::new();
+        self.pieces(shard, key, entry, hasher, piece_bytes, |bytes| {
+            values.clear();
+            convert(entry.stored_type, bytes, &mut values);
+            let not_finite = not_finite(&values);
+            if not_finite.is_none() {
+                take(&values);
+            }
+            not_finite
+        })
+    }
+
     /// The elements of `entry` as they lie in the file.
     fn span(
         &self,
@@ -108,31 +135,53 @@ impl<'a> Reading<'a> {
         entry: &Entry,
         hasher: &mut Hasher,
     ) -> Result<Vec<f32>, TokenizerError> {
-        let Shard { path, file } = shard;
         let mut values = Vec::new();
-        values
-            .try_reserve_exact(entry.span)
-            .map_err(|_| TokenizerError::checkpoint(path, format!("`{key}` does not fit into memory")))?;
+        values.try_reserve_exact(entry.span).map_err(|_| {
+            TokenizerError::checkpoint(&shard.path, format!("`{key}` does not fit into memory"))
+        })?;
+        self.pieces(shard, key, entry, hasher, PIECE_BYTES, |bytes| {
+            let before = values.len();
+            convert(entry.stored_type, bytes, &mut values);
+            // What lies between strides is nobody's.
+            if entry.strides.is_some() {
+                return None;
+            }
+            values.get(before..).and_then(not_finite)
+        })?;
+        Ok(values)
+    }
+
+    /// Reads, hashes and counts the bytes of `entry` as they lie in the file, `piece_bytes` at a time but for the last;
+    /// `take` tells where in a piece a value is not finite.
+    fn pieces(
+        &self,
+        shard: &Shard,
+        key: &str,
+        entry: &Entry,
+        hasher: &mut Hasher,
+        piece_bytes: u64,
+        mut take: impl FnMut(&[u8]) -> Option<usize>,
+    ) -> Result<(), TokenizerError> {
+        let Shard { path, file, ahead } = shard;
         let stored_bytes = entry.stored_bytes();
         let mut done = 0;
+        hasher.begin(&entry.shape);
         while done < stored_bytes {
-            let piece_bytes = (stored_bytes - done).min(PIECE_BYTES);
+            let piece_bytes = (stored_bytes - done).min(piece_bytes.max(1));
             let mut piece = hasher.piece(piece_bytes as usize);
+            ahead.of_read_at(file, entry.offset + done);
             read_at(file, &mut piece, entry.offset + done)
                 .map_err(|source| TokenizerError::read(path, source))?;
-            let before = values.len();
-            convert(entry.stored_type, &piece, &mut values);
-            hasher.update(piece);
-            // What lies between strides is nobody's.
-            if entry.strides.is_none()
-                && let Some(index) = values.get(before..).and_then(not_finite)
-            {
+            if let Some(index) = take(&piece) {
+                let before = done as usize / entry.stored_type.size().max(1);
                 return Err(shard.has_not_finite(key, before + index));
             }
+            hasher.update(piece);
             done += piece_bytes;
             self.count(piece_bytes)?;
         }
-        Ok(values)
+        hasher.end(key);
+        Ok(())
     }
 
     /// First 16 hex digits of the SHA-256 over what was read, once every hasher has been dropped.
