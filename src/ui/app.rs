@@ -275,7 +275,10 @@ impl SoftscopeApp {
             return Vec::new();
         }
         let is_escape = ctx.input(|input| input.key_pressed(egui::Key::Escape)) && !ctx.text_edit_focused();
-        if is_escape && !egui::Popup::is_any_open(ctx) && self.state.help.close_one() {
+        if is_escape
+            && !egui::Popup::is_any_open(ctx)
+            && (self.state.dialogs.close_prompt() || self.state.help.close_one())
+        {
             ctx.input_mut(|input| input.consume_key(egui::Modifiers::NONE, egui::Key::Escape));
         }
         commands::take_shortcuts(ctx, now)

@@ -138,6 +138,11 @@ impl Dialogs {
         Answer { question, paths }
     }
 
+    /// Closes the path window; false when none was open.
+    pub(super) fn close_prompt(&mut self) -> bool {
+        self.prompt.take().is_some()
+    }
+
     /// Draws the path window where one is open.
     pub(super) fn ui(&mut self, ctx: &egui::Context) -> Option<Answer> {
         let prompt = self.prompt.as_mut()?;

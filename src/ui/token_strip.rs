@@ -16,7 +16,10 @@ use crate::document::Workspace;
 use crate::latent::Bottleneck;
 use cell::Cell;
 use colour::{Colouring, quantity_words};
-use egui::{EventFilter, Id, Key, Modifiers, Rect, Response, RichText, Role, Sense, Ui, WidgetInfo};
+use egui::{
+    Color32, EventFilter, Id, Key, Modifiers, Rect, Response, RichText, Role, Sense, TextStyle, Ui,
+    WidgetInfo,
+};
 use hull::HullDistances;
 use layout::CellGrid;
 use std::collections::BTreeSet;
@@ -190,15 +193,18 @@ impl TokenStrip {
                 ui.colored_label(ui.visuals().error_fg_color, error);
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                let said = match selection.tokens().len() {
-                    0 => "none selected".to_owned(),
-                    1 => format!("token {} selected", selection.primary().unwrap_or(0)),
-                    many => format!("{many} tokens selected"),
+                let which = match selection.tokens().len() {
+                    0 => "none".to_owned(),
+                    1 => format!("token {}", selection.primary().unwrap_or(0)),
+                    many => format!("{many} tokens"),
                 };
-                ui.label(RichText::new(said).weak()).on_hover_text(
-                    "Click selects, Ctrl+click adds, Shift+click or a drag takes a range.\n\
-                     Arrow keys walk, Shift+arrows extend, Ctrl+A takes all, Esc clears.",
-                );
+                let said = [format!("{which} selected"), which];
+                if let Some(said) = said.into_iter().find(|said| fits(ui, said)) {
+                    ui.label(RichText::new(said).weak()).on_hover_text(
+                        "Click selects, Ctrl+click adds, Shift+click or a drag takes a range.\n\
+                         Arrow keys walk, Shift+arrows extend, Ctrl+A takes all, Esc clears.",
+                    );
+                }
             });
         });
     }
@@ -395,6 +401,15 @@ impl TokenStrip {
                 }
             });
     }
+}
+
+/// Whether `text` fits into what is left of a row.
+fn fits(ui: &Ui, text: &str) -> bool {
+    let font = TextStyle::Body.resolve(ui.style());
+    let galley = ui
+        .painter()
+        .layout_no_wrap(text.to_owned(), font, Color32::PLACEHOLDER);
+    galley.size().x <= ui.available_width()
 }
 
 /// What the token is made of.

@@ -74,7 +74,6 @@ impl SoftscopeApp {
         now: &Situation,
         commands: &mut Vec<Command>,
     ) -> egui::Rect {
-        let rect = ui.available_rect_before_wrap();
         let Self {
             workspace,
             state,
@@ -86,6 +85,7 @@ impl SoftscopeApp {
         Panel::bottom("analysed tokens").show(ui, |ui| {
             token_strip::token_strip_ui(ui, workspace, &mut state.selection, &mut state.token_strip);
         });
+        let rect = ui.available_rect_before_wrap();
         let selection = &mut state.selection;
         state.analysis.ui(ui, workspace, selection, now, commands);
         rect
