@@ -331,6 +331,20 @@ fn keys_walk_the_tokens_but_not_while_a_text_field_has_them() {
 }
 
 #[test]
+fn escape_closes_the_question_for_a_path_and_keeps_the_selection() {
+    let data = tempfile::tempdir().unwrap();
+    let mut window = open(data.path());
+    click(&mut window, "token 5");
+    press(&mut window, Modifiers::COMMAND, Key::O);
+    // A click beside the window takes the focus from its field.
+    click(&mut window, "original picture");
+    assert!(!window.get_by_label("Path").is_focused());
+    press(&mut window, Modifiers::NONE, Key::Escape);
+    assert!(window.query_by_label("Path").is_none());
+    assert_eq!(window.state().selection().to_vec(), [5]);
+}
+
+#[test]
 fn the_side_panels_make_room_and_come_back() {
     let data = tempfile::tempdir().unwrap();
     let mut window = open(data.path());

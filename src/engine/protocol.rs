@@ -117,7 +117,7 @@ pub struct Encoded {
     pub reconstruction: Arc<Rgb8>,
     /// `None` for pictures too small to compare.
     pub metrics: Option<PictureMetrics>,
-    /// Time in encoder and quantiser.
+    /// Time in encoder and quantiser; 0 where the tokens came with the picture.
     pub encode_ms: f64,
     /// Time in the decoder.
     pub decode_ms: f64,

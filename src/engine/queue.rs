@@ -1,12 +1,13 @@
 //! Which request comes next, which one is given up for it, and what each owes its sender. No threads here: the worker
 //! keeps one [`Queue`] behind its lock.
 
+mod cancelling;
 mod painting;
 mod submitting;
 mod works;
 
+use super::AnalysisKind;
 use super::protocol::{EngineStatus, Event, Request, Stamp, SubjectId, ViewId};
-use super::{AnalysisKind, WorkKind};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -170,24 +171,6 @@ impl Queue {
         }
     }
 
-    /// Cancels the generation, and the generator being opened.
-    pub(super) fn cancel_generation(&mut self) {
-        if matches!(
-            self.running_request(),
-            Some(Request::OpenGenerator(_) | Request::Generate(_))
-        ) {
-            self.interrupt(Interruption::Cancelled);
-        }
-        for ticket in self
-            .open_generator
-            .take()
-            .into_iter()
-            .chain(self.generation.take())
-        {
-            self.events.push_back(cancelled(&ticket));
-        }
-    }
-
     fn running_request(&self) -> Option<&Request> {
         self.running.as_ref().map(|running| &running.ticket.request)
     }
@@ -200,65 +183,6 @@ impl Queue {
                 running.interruption = Some(reason);
             }
         }
-    }
-
-    /// Cancels what is decoded ahead of the hand.
-    pub(super) fn cancel_prefetch(&mut self) {
-        if matches!(self.running_request(), Some(Request::Prefetch(_))) {
-            self.interrupt(Interruption::Cancelled);
-        }
-        let waiting = self.prefetch.take();
-        self.events.extend(waiting.iter().map(cancelled));
-    }
-
-    /// Cancels the running load, encode, reconstruction, analysis or work, and what waits of these kinds.
-    pub(super) fn cancel(&mut self) {
-        self.cancel_prefetch();
-        self.cancel_reconstructions();
-        self.cancel_analyses();
-        WorkKind::ALL.into_iter().for_each(|kind| self.cancel_work(kind));
-        if matches!(
-            self.running_request(),
-            Some(Request::LoadModel(_) | Request::Encode { .. })
-        ) {
-            self.interrupt(Interruption::Cancelled);
-        }
-        for ticket in self.load.take().into_iter().chain(self.encodes.drain(..)) {
-            self.events.push_back(cancelled(&ticket));
-        }
-    }
-
-    /// Cancels the reconstruction that runs and those that wait.
-    pub(super) fn cancel_reconstructions(&mut self) {
-        if matches!(self.running_request(), Some(Request::Reconstruct { .. })) {
-            self.interrupt(Interruption::Cancelled);
-        }
-        let waiting = self.reconstructions.drain(..);
-        self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
-    }
-
-    /// Cancels the analysis that runs and those that wait.
-    pub(super) fn cancel_analyses(&mut self) {
-        if matches!(self.running_request(), Some(Request::Analyse(_))) {
-            self.interrupt(Interruption::Cancelled);
-        }
-        let waiting = self.analyses.drain(..);
-        self.events.extend(waiting.map(|ticket| cancelled(&ticket)));
-    }
-
-    /// Stops what runs and forgets what waits, without a word: nobody listens any more.
-    pub(super) fn close(&mut self) {
-        self.interrupt(Interruption::Cancelled);
-        self.load = None;
-        self.encodes.clear();
-        self.decodes.clear();
-        self.prefetch = None;
-        self.reconstructions.clear();
-        self.analyses.clear();
-        self.works.clear();
-        self.open_generator = None;
-        self.painting = None;
-        self.generation = None;
     }
 
     /// The next task, now running: a load, else the decode that waited longest, else a generator to open, else the

@@ -1,113 +1,13 @@
+mod original;
+mod settings;
+mod steps;
+
 use super::network::Pass;
-use super::{
-    Diffusion, Generator, GeneratorArgs, GeneratorClass, GeneratorError, Noise, Path, TRAINED_STEPS,
-};
+use super::{Generator, GeneratorError, Noise, TRAINED_STEPS};
 use candle_core::{DType, Device, Tensor};
-
-/// Time of the last stochastic step; from there one noise-free step leads to 0.
-const SDE_LAST_TIME: f64 = 0.04;
-
-/// Classifier-free guidance: prediction = uncond + scale (cond - uncond) where `low` <= t <= `high`.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Guidance {
-    /// 1 or less: no guidance.
-    pub scale: f64,
-    /// Interval of t in 0..1; sampling runs from 1 to 0. A DiT's t is its trained step over 999.
-    pub low: f64,
-    /// Upper end of that interval.
-    pub high: f64,
-}
-
-impl Default for Guidance {
-    fn default() -> Self {
-        Self {
-            scale: 1.0,
-            low: 0.0,
-            high: 1.0,
-        }
-    }
-}
-
-impl Guidance {
-    fn acts_at(&self, t: f64) -> bool {
-        self.scale > 1.0 && self.low <= t && t <= self.high
-    }
-}
-
-/// How the path from noise to tokens is followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Solver {
-    /// SiT: probability-flow ODE, Euler steps.
-    #[serde(rename = "ode")]
-    Euler,
-    /// SiT: probability-flow ODE, Heun's second-order steps (the last one is Euler's).
-    Heun,
-    /// SiT: reverse SDE with diffusion 2t, Euler-Maruyama.
-    Sde,
-    /// DiT: ancestral sampling with learned variance.
-    Ddpm,
-}
-
-impl Solver {
-    /// The generators it works with.
-    pub fn class(self) -> GeneratorClass {
-        match self {
-            Self::Euler | Self::Heun | Self::Sde => GeneratorClass::Sit,
-            Self::Ddpm => GeneratorClass::Dit,
-        }
-    }
-}
-
-/// What a sampling run is like.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Settings {
-    /// How steps are made.
-    pub solver: Solver,
-    /// Interpolant of a SiT (matters to [`Solver::Sde`] and to what is estimated), noise schedule of a DiT.
-    pub path: Path,
-    /// Steps from pure noise, 1 or more; a DiT has 1000 at most. A run from t < 1 takes its share of them.
-    pub steps: usize,
-    /// Classifier-free guidance.
-    pub guidance: Guidance,
-}
-
-impl Settings {
-    /// What the reference samples this class with: 250 steps, no guidance; a SiT stochastically on the linear path, a
-    /// DiT on the cosine schedule it was trained on.
-    pub fn of(class: GeneratorClass) -> Self {
-        let (solver, path) = match class {
-            GeneratorClass::Sit => (Solver::Sde, Path::Linear),
-            GeneratorClass::Dit => (Solver::Ddpm, Path::Cosine),
-        };
-        Self {
-            solver,
-            path,
-            steps: 250,
-            guidance: Guidance::default(),
-        }
-    }
-
-    /// The same on the path that the generator says it was trained on.
-    pub fn of_generator(class: GeneratorClass, args: &GeneratorArgs) -> Self {
-        let usual = Self::of(class);
-        Self {
-            path: args.path().unwrap_or(usual.path),
-            ..usual
-        }
-    }
-}
-
-/// Latents that a run starts from or keeps, in the generator's scale.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Original {
-    /// A batch of latents, row-major.
-    pub data: Vec<f64>,
-    /// How much of it is noise at the start: above 0 (nearly none) up to 1 (nothing but noise).
-    pub t: f64,
-    /// Tokens of the sequence that stay as they are.
-    pub held: Vec<usize>,
-}
+pub use original::Original;
+pub use settings::{Guidance, Settings, Solver};
+use steps::Steps;
 
 /// Where a run starts.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,55 +18,6 @@ pub struct Start {
     pub noise: Noise,
     /// `None`: nothing but noise.
     pub original: Option<Original>,
-}
-
-/// The steps of a run, in the order they are made.
-#[derive(Debug)]
-enum Steps {
-    /// Times from the start down to 0, one more than steps.
-    Flow(Vec<f64>),
-    /// A respaced process, of which the last `count` steps are walked backwards.
-    Diffusion { process: Diffusion, count: usize },
-}
-
-impl Steps {
-    fn new(settings: &Settings, start_t: f64) -> Self {
-        let count = ((settings.steps as f64 * start_t).ceil() as usize).clamp(1, settings.steps);
-        match settings.solver {
-            Solver::Euler | Solver::Heun => Self::Flow(
-                (0..=count)
-                    .map(|i| start_t * (1.0 - i as f64 / count as f64))
-                    .collect(),
-            ),
-            Solver::Sde if start_t <= SDE_LAST_TIME => Self::Flow(vec![start_t, 0.0]),
-            Solver::Sde => {
-                let last = (count - 1).max(1) as f64;
-                let stochastic = (0..count).map(|i| start_t + (SDE_LAST_TIME - start_t) * i as f64 / last);
-                Self::Flow(stochastic.chain([0.0]).collect())
-            }
-            Solver::Ddpm => Self::Diffusion {
-                process: Diffusion::new(settings.path, settings.steps),
-                count,
-            },
-        }
-    }
-
-    fn count(&self) -> usize {
-        match self {
-            Self::Flow(times) => times.len() - 1,
-            Self::Diffusion { count, .. } => *count,
-        }
-    }
-
-    /// What data and noise are weighted with in the state before step `index`, from 0.
-    fn mixing_factors(&self, path: Path, index: usize) -> (f64, f64) {
-        match self {
-            Self::Flow(times) => path.mixing_factors(times.get(index).copied().unwrap_or_default()),
-            Self::Diffusion { process, count } => (count.checked_sub(index + 1))
-                .and_then(|step| process.step(step))
-                .map_or((1.0, 0.0), |step| step.mixing_factors()),
-        }
-    }
 }
 
 /// The network's answers within a step. A step that was interrupted finds them again when it is asked for once more.
@@ -202,7 +53,7 @@ impl Sampler {
     /// # Errors
     /// Settings that this generator cannot follow, labels it does not have, latents or noise of another shape.
     pub fn new(generator: &Generator, settings: Settings, start: Start) -> Result<Self, GeneratorError> {
-        check_settings(generator, &settings)?;
+        settings.check(generator)?;
         let args = generator.args();
         let rows = args.label_rows();
         if let Some(label) = start.labels.iter().find(|label| **label as usize >= rows) {
@@ -215,7 +66,7 @@ impl Sampler {
         let values: usize = shape.iter().skip(1).product();
         let tokens = args.token_shape();
         if let Some(original) = &start.original {
-            check_original(original, start.labels.len() * values, tokens)?;
+            original.check(start.labels.len() * values, tokens)?;
         }
         let start_t = start.original.as_ref().map_or(1.0, |original| original.t);
         let steps = Steps::new(&settings, start_t);
@@ -457,110 +308,8 @@ impl Sampler {
     fn draw(&self) -> Vec<f64> {
         self.noise.draw(self.done, self.shape.iter().skip(1).product())
     }
-
-    /// Puts the originals, noised as the next step expects it, where `is_wanted` says so of the token.
-    fn mix_original(&mut self, is_wanted: impl Fn(usize) -> bool) {
-        let Some(original) = &self.original else { return };
-        let (alpha, sigma) = self.steps.mixing_factors(self.settings.path, self.done);
-        let (count, width) = (self.shape.get(1).copied().unwrap_or(1).max(1), self.token_width);
-        let values = original.data.iter().zip(&self.start_noise);
-        for (index, (state, (data, noise))) in self.state.iter_mut().zip(values).enumerate() {
-            let token = index.checked_div(width).unwrap_or_default() % count;
-            if is_wanted(token) {
-                *state = alpha * data + sigma * noise;
-            }
-        }
-    }
-
-    /// As RePaint does it (arXiv 2201.09865): before every step the held tokens are their originals at its noise level.
-    fn mix_original_held(&mut self) {
-        if let Some(original) = &self.original
-            && !original.held.is_empty()
-        {
-            let held = original.held.clone();
-            self.mix_original(|token| held.contains(&token));
-        }
-    }
-
-    /// Held tokens are known at every step, and exactly so at the end.
-    fn restore_held(&mut self) {
-        let Some(original) = &self.original else { return };
-        let is_finished = self.done >= self.steps.count();
-        let width = self.token_width.max(1);
-        let tokens_per_picture = self.shape.get(1).copied().unwrap_or(1).max(1);
-        for (index, chunk) in original.data.chunks_exact(width).enumerate() {
-            if !original.held.contains(&(index % tokens_per_picture)) {
-                continue;
-            }
-            let place = index * width..(index + 1) * width;
-            if let Some(estimate) = self.estimate.get_mut(place.clone()) {
-                estimate.copy_from_slice(chunk);
-            }
-            if let Some(state) = self.state.get_mut(place).filter(|_| is_finished) {
-                state.copy_from_slice(chunk);
-            }
-        }
-    }
 }
 
 fn combine(a: &[f64], b: &[f64], with: impl Fn(f64, f64) -> f64) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| with(*a, *b)).collect()
-}
-
-fn check_settings(generator: &Generator, settings: &Settings) -> Result<(), GeneratorError> {
-    let refuse = |text: String| Err(GeneratorError::sampling(text));
-    let class = generator.class();
-    if settings.solver.class() != class {
-        return refuse(match class {
-            GeneratorClass::Sit => "a SiT is sampled with ode, heun or sde, not with ddpm".to_owned(),
-            GeneratorClass::Dit => "a DiT is sampled with ddpm, not with ode, heun or sde".to_owned(),
-        });
-    }
-    if settings.steps == 0 {
-        return refuse("sampling needs at least 1 step".to_owned());
-    }
-    if class == GeneratorClass::Dit && settings.steps > TRAINED_STEPS {
-        return refuse(format!(
-            "a DiT has {TRAINED_STEPS} steps; {} are too many",
-            settings.steps
-        ));
-    }
-    let Guidance { scale, low, high } = settings.guidance;
-    if !scale.is_finite() || !(0.0..=1.0).contains(&low) || !(0.0..=1.0).contains(&high) {
-        return refuse(format!(
-            "guidance of scale {scale} from {low} to {high}: the interval lies in 0 to 1"
-        ));
-    }
-    if scale > 1.0 && generator.args().null_label().is_none() {
-        return refuse(
-            "this generator was trained without a label for \"no class\" and cannot be guided: take the scale 1"
-                .to_owned(),
-        );
-    }
-    Ok(())
-}
-
-fn check_original(
-    original: &Original,
-    values: usize,
-    tokens: Option<(usize, usize)>,
-) -> Result<(), GeneratorError> {
-    let refuse = |text: String| Err(GeneratorError::sampling(text));
-    if original.data.len() != values {
-        return refuse(format!(
-            "the given tokens are {} values and the generator's are {values}: they belong to another model",
-            original.data.len()
-        ));
-    }
-    if !(original.t > 0.0 && original.t <= 1.0) {
-        return refuse(format!(
-            "the noise level is {}; it lies above 0 and up to 1",
-            original.t
-        ));
-    }
-    let count = tokens.map_or(0, |(count, _)| count);
-    match original.held.iter().find(|token| **token >= count) {
-        Some(token) => refuse(format!("there is no token {token}: the generator has {count}")),
-        None => Ok(()),
-    }
 }

@@ -1,14 +1,18 @@
 //! Edits carried out: an edit is first worked out as a list of changed rows, which is written only when all of it is
 //! valid, so that a failed edit leaves the state as it was.
 
+mod change;
+mod weights;
+
 use super::behind::{editable_mixture, segment_behind};
 use super::checks::{check_row_finite, finite, in_range};
 use super::mixture::{self, posterior};
 use super::rows::{blend_rows, noisy};
 use super::{
-    Assignment, Bottleneck, Codebook, DirectionSource, Edit, EditError, GaussianRow, LatentSpace,
-    LatentState, Mixture, Rest, TokenSource, nearest_codeword, project_onto_hull,
+    Bottleneck, Codebook, DirectionSource, Edit, EditError, GaussianRow, LatentSpace, LatentState, Mixture,
+    TokenSource, nearest_codeword, project_onto_hull,
 };
+use change::{Change, check_overflow, chosen, mixed, replaced};
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -41,69 +45,6 @@ pub fn apply(
         change.write(state);
     }
     Ok(())
-}
-
-/// What becomes of one row.
-enum Change {
-    /// New values off the codewords, of a token whose encoder output stays known or not.
-    Moved {
-        token: usize,
-        z: Vec<f32>,
-        keeps_h: bool,
-    },
-    /// A new mixture or codeword and the values it gives.
-    Assigned {
-        token: usize,
-        z: Vec<f32>,
-        assignment: Assignment,
-    },
-    /// Another row with all that is behind it.
-    Replaced {
-        token: usize,
-        h: Option<Vec<f32>>,
-        z: Vec<f32>,
-        assignment: Option<Assignment>,
-    },
-}
-
-impl Change {
-    fn write(self, state: &mut LatentState) {
-        match self {
-            Self::Moved { token, z, keeps_h } => {
-                if state.z.row(token) == z {
-                    return;
-                }
-                state.z.row_mut(token).copy_from_slice(&z);
-                set_assignment(state, token, None);
-                if !keeps_h {
-                    state.forget_h(token);
-                }
-            }
-            Self::Assigned { token, z, assignment } => {
-                state.z.row_mut(token).copy_from_slice(&z);
-                set_assignment(state, token, Some(assignment));
-            }
-            Self::Replaced {
-                token,
-                h,
-                z,
-                assignment,
-            } => {
-                state.z.row_mut(token).copy_from_slice(&z);
-                set_assignment(state, token, assignment);
-                match (&mut state.h, h) {
-                    (Some(rows), Some(row)) => rows.row_mut(token).copy_from_slice(&row),
-                    _ => state.forget_h(token),
-                }
-            }
-        }
-    }
-}
-
-fn set_assignment(state: &mut LatentState, token: usize, assignment: Option<Assignment>) {
-    if let Some(slot) = state.assignments.get_mut(token) {
-        *slot = assignment;
-    }
 }
 
 /// One edit being worked out.
@@ -209,47 +150,6 @@ impl Pass<'_> {
             z,
             keeps_h: true,
         }])
-    }
-
-    fn set_weights(
-        &self,
-        token: usize,
-        listed: &[(usize, usize, f32)],
-        rest: Rest,
-    ) -> Result<Vec<Change>, EditError> {
-        self.check_token(token)?;
-        if let Bottleneck::Hard(codebook) = &self.space.bottleneck {
-            return choose_codeword(codebook, token, listed, rest);
-        }
-        let codebook = self.mixing("set_weights")?;
-        let current = self.editable_mixture(codebook, token);
-        check_weights(codebook, token, current.segment, listed)?;
-        let mut weights: Vec<f64> = match rest {
-            Rest::Proportional => current.weights.iter().map(|weight| f64::from(*weight)).collect(),
-            Rest::Zero => vec![0.0; current.weights.len()],
-        };
-        for (_, codeword, _) in listed {
-            set(&mut weights, *codeword, 0.0);
-        }
-        let rest_sum: f64 = weights.iter().sum();
-        let listed_sum: f64 = listed.iter().map(|(_, _, weight)| f64::from(*weight)).sum();
-        let share = if rest_sum > 0.0 {
-            (1.0 - listed_sum).max(0.0) / rest_sum
-        } else {
-            0.0
-        };
-        for weight in &mut weights {
-            *weight *= share;
-        }
-        for (_, codeword, weight) in listed {
-            set(&mut weights, *codeword, f64::from(*weight));
-        }
-        let weights = mixture::distribution(&weights).ok_or(EditError::NoMass { token })?;
-        let mixture = Mixture {
-            segment: current.segment,
-            weights,
-        };
-        Ok(vec![mixed(codebook, token, mixture)])
     }
 
     fn temperature(&self, tokens: &[usize], tau: f32) -> Result<Vec<Change>, EditError> {
@@ -458,100 +358,4 @@ impl Pass<'_> {
         }
         Ok(())
     }
-}
-
-/// Rows from elsewhere are as they were there; what is worked out here must be finite.
-fn check_overflow(changes: &[Change]) -> Result<(), EditError> {
-    for change in changes {
-        if let Change::Moved { token, z, .. } | Change::Assigned { token, z, .. } = change
-            && !z.iter().all(|value| value.is_finite())
-        {
-            return Err(EditError::Overflow { token: *token });
-        }
-    }
-    Ok(())
-}
-
-/// Row `from` of `source`, with all that is behind it, for place `to`.
-fn replaced(source: &LatentState, from: usize, to: usize) -> Change {
-    Change::Replaced {
-        token: to,
-        h: source.h_row(from).map(<[f32]>::to_vec),
-        z: source.z.row(from).to_vec(),
-        assignment: source.assignments.get(from).cloned().flatten(),
-    }
-}
-
-fn set(weights: &mut [f64], codeword: usize, weight: f64) {
-    if let Some(slot) = weights.get_mut(codeword) {
-        *slot = weight;
-    }
-}
-
-/// Row `token` as a mixture.
-fn mixed(codebook: &Codebook, token: usize, mixture: Mixture) -> Change {
-    Change::Assigned {
-        token,
-        z: codebook.mix(&mixture),
-        assignment: Assignment::Soft(mixture),
-    }
-}
-
-/// Row `token` as a codeword; `None` where there is no such codeword.
-fn chosen(codebook: &Codebook, token: usize, codeword: usize) -> Option<Change> {
-    Some(Change::Assigned {
-        token,
-        z: codebook.codeword(0, codeword)?.to_vec(),
-        assignment: Assignment::Hard(codeword),
-    })
-}
-
-/// `set_weights` on a token of a hard quantiser: one codeword takes the whole weight.
-fn choose_codeword(
-    codebook: &Codebook,
-    token: usize,
-    listed: &[(usize, usize, f32)],
-    rest: Rest,
-) -> Result<Vec<Change>, EditError> {
-    check_weights(codebook, token, 0, listed)?;
-    match *listed {
-        [(_, codeword, weight)] if weight > 0.0 && (rest == Rest::Zero || weight >= 1.0) => {
-            Ok(chosen(codebook, token, codeword).into_iter().collect())
-        }
-        _ => Err(EditError::NotOneCodeword { token }),
-    }
-}
-
-fn check_weights(
-    codebook: &Codebook,
-    token: usize,
-    segment: usize,
-    listed: &[(usize, usize, f32)],
-) -> Result<(), EditError> {
-    if listed.is_empty() {
-        return Err(EditError::NoWeights { token });
-    }
-    let size = codebook.size;
-    let mut seen = HashSet::new();
-    for &(given, codeword, weight) in listed {
-        if given != segment {
-            return Err(EditError::SegmentMismatch {
-                token,
-                given,
-                expected: segment,
-            });
-        }
-        if codeword >= size {
-            return Err(EditError::CodewordOutOfRange {
-                segment,
-                codeword,
-                size,
-            });
-        }
-        in_range("weight", weight, weight >= 0.0, "from 0 up")?;
-        if !seen.insert(codeword) {
-            return Err(EditError::DuplicateCodeword { token, codeword });
-        }
-    }
-    Ok(())
 }

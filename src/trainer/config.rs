@@ -1,8 +1,12 @@
 //! The configuration of a training run: a TOML file, every key with a default, unknown keys refused by name.
 
-use super::{LossConfig, TrainError, start};
+mod defaults;
+mod validate;
+
+use super::{LossConfig, TrainError};
 use crate::engine::DeviceChoice;
 use crate::tokenizer::{ModelArgs, ModelClass, Products, VitSize};
+pub(super) use defaults::CUTOUT_OVERHANG;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -192,9 +196,6 @@ pub struct NearStart {
     pub pixel_scale: f64,
 }
 
-/// Part of a picture's side that a cut-out may reach over the edge where nothing else is said.
-pub(super) const CUTOUT_OVERHANG: f64 = 0.05;
-
 /// Which pictures are drawn and what is done to them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -291,139 +292,6 @@ pub struct OutputConfig {
     pub evaluated_pictures: usize,
 }
 
-impl Default for TrainConfig {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            steps: 20_000,
-            threads: 0,
-            device: DeviceChoice::Auto,
-            products: Products::F32,
-            learns: Learns::default(),
-            model: ModelConfig::default(),
-            start: StartConfig::default(),
-            data: DataConfig::default(),
-            loss: LossConfig::default(),
-            optimiser: OptimiserConfig::default(),
-            output: OutputConfig::default(),
-        }
-    }
-}
-
-impl Default for ModelConfig {
-    fn default() -> Self {
-        let vit = VitSize {
-            embed_dim: 192,
-            depth: 6,
-            num_heads: 3,
-        };
-        Self {
-            class: TrainedClass::default(),
-            image_size: 128,
-            patch_size: 16,
-            tokens: 32,
-            channels: 64,
-            codebooks: 1,
-            codebook_size: 1024,
-            codebook_l2_norm: true,
-            tau: 0.03,
-            encoder: vit,
-            decoder: vit,
-        }
-    }
-}
-
-impl Default for StartConfig {
-    fn default() -> Self {
-        Self {
-            from: None,
-            kind: StartKind::default(),
-            tau: 0.07,
-            tau_steps: 3500,
-            linear: LinearStart::default(),
-            near: NearStart::default(),
-        }
-    }
-}
-
-impl Default for LinearStart {
-    fn default() -> Self {
-        Self {
-            patch_scale: 0.08,
-            patch_evenness: 0.3,
-            token_level: 3.0,
-            token_evenness: 0.5,
-            codeword_level: 0.3,
-            decoder_scale: 0.05,
-        }
-    }
-}
-
-impl Default for NearStart {
-    fn default() -> Self {
-        Self {
-            position_scale: 0.5,
-            fastest_wave: 2.0,
-            wave_ratio: 10.0,
-            attention_gain: 0.8,
-            post_quant_scale: 6.0,
-            layer_scale: 1.0,
-            patch_scale: 0.5,
-            patch_evenness: 0.75,
-            pixel_scale: 0.3,
-        }
-    }
-}
-
-impl Default for DataConfig {
-    fn default() -> Self {
-        Self {
-            composite_share: 0.5,
-            plain_ground_share: 0.4,
-            package_cap: 0.4,
-            smallest_crop: 0.8,
-            cutout_size: [0.35, 1.0],
-            cutout_turn_degrees: 25.0,
-            cutout_overhang: CUTOUT_OVERHANG,
-            ground_colours: GroundColours::Any,
-            held_out_share: 0.1,
-            threads: 1,
-            batches_ahead: 4,
-        }
-    }
-}
-
-impl Default for OptimiserConfig {
-    fn default() -> Self {
-        Self {
-            kind: OptimiserKind::AdamW,
-            batch: 16,
-            parts: 2,
-            accumulate: 1,
-            learning_rate: 6e-4,
-            warmup_steps: 300,
-            final_share: 0.02,
-            beta1: 0.9,
-            beta2: 0.95,
-            epsilon: 1e-8,
-            weight_decay: 0.01,
-            clip: 1.0,
-            ema: 0.999,
-        }
-    }
-}
-
-impl Default for OutputConfig {
-    fn default() -> Self {
-        Self {
-            log_every: 20,
-            evaluate_every: 500,
-            checkpoint_every: 500,
-            evaluated_pictures: 64,
-        }
-    }
-}
-
 impl TrainConfig {
     /// Reads a TOML file.
     ///
@@ -456,121 +324,6 @@ impl TrainConfig {
     /// A value that TOML cannot hold, such as a seed above 2^63.
     pub fn to_toml(&self) -> Result<String, String> {
         toml::to_string(self).map_err(|error| error.to_string())
-    }
-
-    /// Refuses values with which no run can be.
-    ///
-    /// # Errors
-    /// A message that names the key.
-    pub fn validate(&self) -> Result<(), String> {
-        if i64::try_from(self.seed).is_err() {
-            return Err(format!("`seed` is {}; it must be below 2^63", self.seed));
-        }
-        self.model.args().validate()?;
-        self.validate_counts()?;
-        self.validate_shares()?;
-        self.validate_sizes()?;
-        self.loss.validate()?;
-        let [smallest, largest] = self.data.cutout_size;
-        if !(smallest > 0.0 && smallest <= largest && largest <= 4.0) {
-            return Err(format!(
-                "`data.cutout_size` is [{smallest}, {largest}]; it must rise within 0 to 4"
-            ));
-        }
-        let vits = [("encoder", self.model.encoder), ("decoder", self.model.decoder)];
-        if let Some((side, size)) = vits.into_iter().find(|(_, size)| size.embed_dim % 4 != 0) {
-            return Err(format!(
-                "`model.{side}.embed_dim` is {}; positions need a multiple of 4",
-                size.embed_dim
-            ));
-        }
-        if !(self.start.tau.is_finite() && self.start.tau > 0.0) {
-            return Err(format!("`start.tau` is {}; it must be above 0", self.start.tau));
-        }
-        if self.start.kind == StartKind::Linear {
-            start::linear_fits(&self.model)?;
-        }
-        let parts = self.optimiser.parts;
-        if !self.optimiser.batch.is_multiple_of(parts) {
-            return Err(format!(
-                "`optimiser.parts` is {parts}, which does not divide `optimiser.batch` {}",
-                self.optimiser.batch
-            ));
-        }
-        Ok(())
-    }
-
-    fn validate_counts(&self) -> Result<(), String> {
-        let counts = [
-            ("steps", self.steps),
-            ("optimiser.batch", self.optimiser.batch as u64),
-            ("optimiser.parts", self.optimiser.parts as u64),
-            ("optimiser.accumulate", self.optimiser.accumulate as u64),
-            ("data.threads", self.data.threads as u64),
-            ("data.batches_ahead", self.data.batches_ahead as u64),
-            ("output.log_every", self.output.log_every),
-            ("output.evaluate_every", self.output.evaluate_every),
-            ("output.checkpoint_every", self.output.checkpoint_every),
-        ];
-        match counts.into_iter().find(|(_, count)| *count == 0) {
-            Some((key, _)) => Err(format!("`{key}` is 0; it must be at least 1")),
-            None => Ok(()),
-        }
-    }
-
-    fn validate_shares(&self) -> Result<(), String> {
-        let (data, optimiser) = (&self.data, &self.optimiser);
-        let shares = [
-            ("data.composite_share", data.composite_share, true),
-            ("data.plain_ground_share", data.plain_ground_share, true),
-            ("data.package_cap", data.package_cap, false),
-            ("data.smallest_crop", data.smallest_crop, false),
-            ("data.held_out_share", data.held_out_share, true),
-            ("data.cutout_overhang", data.cutout_overhang, true),
-            ("optimiser.final_share", optimiser.final_share, true),
-            ("optimiser.beta1", optimiser.beta1, true),
-            ("optimiser.beta2", optimiser.beta2, true),
-            ("optimiser.ema", optimiser.ema, true),
-        ];
-        for (key, value, may_be_zero) in shares {
-            if !(0.0..=1.0).contains(&value) || (value <= 0.0 && !may_be_zero) {
-                return Err(format!("`{key}` is {value}; it must be from 0 to 1"));
-            }
-        }
-        Ok(())
-    }
-
-    fn validate_sizes(&self) -> Result<(), String> {
-        let optimiser = &self.optimiser;
-        let (linear, near) = (&self.start.linear, &self.start.near);
-        let sizes = [
-            ("optimiser.learning_rate", optimiser.learning_rate),
-            ("optimiser.epsilon", optimiser.epsilon),
-            ("optimiser.weight_decay", optimiser.weight_decay),
-            ("optimiser.clip", optimiser.clip),
-            ("data.cutout_turn_degrees", self.data.cutout_turn_degrees),
-            ("start.linear.patch_scale", linear.patch_scale),
-            ("start.linear.patch_evenness", linear.patch_evenness),
-            ("start.linear.token_level", linear.token_level),
-            ("start.linear.token_evenness", linear.token_evenness),
-            ("start.linear.codeword_level", linear.codeword_level),
-            ("start.linear.decoder_scale", linear.decoder_scale),
-            ("start.near.position_scale", near.position_scale),
-            ("start.near.fastest_wave", near.fastest_wave),
-            ("start.near.wave_ratio", near.wave_ratio),
-            ("start.near.attention_gain", near.attention_gain),
-            ("start.near.post_quant_scale", near.post_quant_scale),
-            ("start.near.layer_scale", near.layer_scale),
-            ("start.near.patch_scale", near.patch_scale),
-            ("start.near.patch_evenness", near.patch_evenness),
-            ("start.near.pixel_scale", near.pixel_scale),
-        ];
-        for (key, value) in sizes {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(format!("`{key}` is {value}; it must be 0 or more"));
-            }
-        }
-        Ok(())
     }
 
     /// Pictures that one optimiser step takes.

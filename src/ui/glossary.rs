@@ -264,6 +264,7 @@ pub fn named_term_label(ui: &mut Ui, text: &str, term: Term) -> Response {
     let response = ui.add(
         egui::Label::new(RichText::new(text).weak())
             .selectable(false)
+            .extend()
             .sense(Sense::hover()),
     );
     if ui.is_rect_visible(response.rect) {

@@ -112,7 +112,8 @@ impl Library {
         if self.samples.is_empty() {
             return;
         }
-        let list_height = SAMPLE_LIST_HEIGHT.min(0.4 * ui.available_height());
+        let height = ui.available_height();
+        let list_height = SAMPLE_LIST_HEIGHT.max(0.25 * height).min(0.4 * height);
         egui::Panel::bottom("samples")
             .frame(egui::Frame::NONE)
             .show(ui, |ui| {

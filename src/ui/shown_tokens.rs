@@ -58,7 +58,7 @@ impl ShownTokens {
 /// Why there are no tokens to show, and what to do about it.
 pub(crate) fn why_no_tokens(workspace: &Workspace) -> &'static str {
     if workspace.model().is_none() {
-        return "Tokens appear once a model is loaded: Model > Open, or wait while it loads.";
+        return "Tokens appear once a model is loaded: Model > Open model…, or wait while it loads.";
     }
     match workspace.active() {
         None => "Drop a picture on the window, or press Ctrl+O: its tokens appear here.",

@@ -103,7 +103,8 @@ fn costs_ui(ui: &mut egui::Ui, workspace: &Workspace) {
         ui.weak(format!("decode {}", milliseconds(shown.decode_ms)))
             .on_hover_text("Time it took to decode the tokens on show to pixels.");
     }
-    if let Some(encoded) = &subject.encoded {
+    // Tokens that were brought or generated were never encoded.
+    if let Some(encoded) = subject.encoded.as_ref().filter(|encoded| encoded.encode_ms > 0.0) {
         ui.weak(format!("encode {}", milliseconds(encoded.encode_ms)))
             .on_hover_text("Time it took to encode this picture to tokens.");
     }

@@ -1,5 +1,6 @@
 //! All tokens of the active picture as a row of cells: coloured by a figure, selected by mouse and keyboard.
 
+mod cell;
 mod colour;
 mod hull;
 mod layout;
@@ -13,11 +14,12 @@ use super::theme;
 use crate::analysis::{self, TokenQuantity};
 use crate::document::Workspace;
 use crate::latent::Bottleneck;
+use cell::Cell;
 use colour::{Colouring, quantity_words};
 use egui::{
-    Align2, Color32, CornerRadius, EventFilter, FontId, Id, Key, Modifiers, Rect, Response, RichText,
+    Color32, EventFilter, Id, Key, Modifiers, Rect, Response, RichText, Role, Sense, TextStyle, Ui,
+    WidgetInfo,
 };
-use egui::{Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 use hull::HullDistances;
 use layout::CellGrid;
 use std::collections::BTreeSet;
@@ -66,10 +68,6 @@ struct Brush {
     /// Selected before, kept when Ctrl is held.
     kept: BTreeSet<usize>,
 }
-
-/// Text size of a token's index, and of one with three digits: it has to fit the narrowest cell.
-const INDEX_SIZE: f32 = 10.0;
-const LONG_INDEX_SIZE: f32 = 8.5;
 
 /// Moved less than this, in sigma, a token counts as untouched.
 const UNTOUCHED_SIGMA: f32 = 1e-4;
@@ -195,15 +193,18 @@ impl TokenStrip {
                 ui.colored_label(ui.visuals().error_fg_color, error);
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                let said = match selection.tokens().len() {
-                    0 => "none selected".to_owned(),
-                    1 => format!("token {} selected", selection.primary().unwrap_or(0)),
-                    many => format!("{many} tokens selected"),
+                let which = match selection.tokens().len() {
+                    0 => "none".to_owned(),
+                    1 => format!("token {}", selection.primary().unwrap_or(0)),
+                    many => format!("{many} tokens"),
                 };
-                ui.label(RichText::new(said).weak()).on_hover_text(
-                    "Click selects, Ctrl+click adds, Shift+click or a drag takes a range.\n\
-                     Arrow keys walk, Shift+arrows extend, Ctrl+A takes all, Esc clears.",
-                );
+                let said = [format!("{which} selected"), which];
+                if let Some(said) = said.into_iter().find(|said| fits(ui, said)) {
+                    ui.label(RichText::new(said).weak()).on_hover_text(
+                        "Click selects, Ctrl+click adds, Shift+click or a drag takes a range.\n\
+                         Arrow keys walk, Shift+arrows extend, Ctrl+A takes all, Esc clears.",
+                    );
+                }
             });
         });
     }
@@ -402,6 +403,15 @@ impl TokenStrip {
     }
 }
 
+/// Whether `text` fits into what is left of a row.
+fn fits(ui: &Ui, text: &str) -> bool {
+    let font = TextStyle::Body.resolve(ui.style());
+    let galley = ui
+        .painter()
+        .layout_no_wrap(text.to_owned(), font, Color32::PLACEHOLDER);
+    galley.size().x <= ui.available_width()
+}
+
 /// What the token is made of.
 fn makeup_rows(tokens: &ShownTokens, token: usize, row: &mut impl FnMut(&str, String)) {
     match (&tokens.space.bottleneck, tokens.state.mixture(token)) {
@@ -433,102 +443,4 @@ fn is_in_tooltip(quantity: TokenQuantity) -> bool {
         quantity,
         TokenQuantity::Entropy | TokenQuantity::MaxWeight | TokenQuantity::HullDistance
     )
-}
-
-/// What one cell shows.
-struct Cell {
-    token: usize,
-    value: Option<f32>,
-    is_edited: bool,
-    is_selected: bool,
-    is_hovered: bool,
-    is_cursor: bool,
-    segment: Option<usize>,
-}
-
-impl Cell {
-    fn paint(&self, ui: &Ui, rect: Rect, range: &RangeInclusive<f32>) {
-        let painter = ui.painter();
-        let visuals = ui.visuals();
-        let radius = CornerRadius::same(3);
-        let fill = match self.value {
-            Some(value) => theme::magnitude(share(value, range)),
-            None => visuals.extreme_bg_color,
-        };
-        painter.rect_filled(rect, radius, fill);
-        if self.value.is_none() {
-            painter.rect_stroke(
-                rect,
-                radius,
-                visuals.widgets.noninteractive.bg_stroke,
-                StrokeKind::Inside,
-            );
-        }
-        let ink = readable_on(fill);
-        let font = FontId::new(
-            if self.token < 100 {
-                INDEX_SIZE
-            } else {
-                LONG_INDEX_SIZE
-            },
-            egui::FontFamily::Proportional,
-        );
-        painter.text(rect.center(), Align2::CENTER_CENTER, self.token, font, ink);
-        if let Some(segment) = self.segment {
-            let band = Rect::from_min_max(
-                pos2(rect.left(), rect.bottom() + 1.0),
-                pos2(rect.right(), rect.bottom() + 4.0),
-            );
-            painter.rect_filled(band, 1, theme::segment(segment));
-        }
-        if self.is_edited {
-            painter.circle(rect.right_top() + vec2(-4.0, 4.0), 2.0, ink, Stroke::NONE);
-        }
-        if self.is_hovered && !self.is_selected {
-            let outline = Stroke::new(1.5, visuals.strong_text_color().gamma_multiply(0.7));
-            painter.rect_stroke(rect, radius, outline, StrokeKind::Outside);
-        }
-        if self.is_selected {
-            painter.rect_stroke(
-                rect,
-                radius,
-                Stroke::new(2.0, visuals.strong_text_color()),
-                StrokeKind::Outside,
-            );
-            painter.rect_stroke(
-                rect.shrink(0.5),
-                radius,
-                Stroke::new(1.0, visuals.panel_fill),
-                StrokeKind::Inside,
-            );
-        }
-        if self.is_cursor {
-            let ring = rect.expand(2.0);
-            painter.rect_stroke(
-                ring,
-                4,
-                Stroke::new(1.0, theme::palette(visuals).accent),
-                StrokeKind::Outside,
-            );
-        }
-    }
-}
-
-/// Where `value` lies in `range`, 0..1; the middle of an empty one.
-fn share(value: f32, range: &RangeInclusive<f32>) -> f32 {
-    let width = range.end() - range.start();
-    if width > f32::EPSILON {
-        ((value - range.start()) / width).clamp(0.0, 1.0)
-    } else {
-        0.5
-    }
-}
-
-/// Black or white, whichever reads better on `fill`.
-fn readable_on(fill: Color32) -> Color32 {
-    if fill.intensity() > 0.5 {
-        Color32::from_gray(16)
-    } else {
-        Color32::from_gray(245)
-    }
 }

@@ -1,129 +1,26 @@
 //! Bringing files in: everything is read and decoded off the owner's thread, then added here.
 
+mod loading;
+
 use super::{Import, NoticeKind, SourceFile, TOKENS_VIEW, Work, Workspace};
-use crate::document::{
-    DocumentError, GenerationRecord, History, Places, Recipe, Subject, is_tensor_file, pictures_in,
-    read_file, read_tokens, source_from_bytes, tokens_from_bytes, tokens_to_bytes,
-};
+use crate::document::{DocumentError, Recipe, Subject, tokens_from_bytes};
 use crate::engine::{DecodeJob, Decoded, Encoded, Request, Stamp, SubjectId};
 use crate::latent::LatentState;
-use crate::picture::{self, Fit, Rgb8};
+use crate::picture::{Fit, Rgb8};
+use loading::{Loaded, has_extension, load_bytes, load_path, load_picture};
+pub(super) use loading::{LoadedPicture, TokenImport};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Longer side of a thumbnail, pixels.
-const THUMBNAIL: u32 = 160;
 /// Pixels that pictures of a folder may fill before the rest is left out, bytes.
 const FOLDER_BYTES: usize = 1 << 30;
-/// Pictures taken from one token file.
-const TOKEN_PICTURES: usize = 256;
-
-/// A picture read and ready to be added.
-pub(super) struct LoadedPicture {
-    pub(super) name: String,
-    pub(super) path: Option<PathBuf>,
-    file: SourceFile,
-    source: Arc<Rgb8>,
-    thumbnail: Arc<Rgb8>,
-    fit: Fit,
-    /// Crop for the model's side at the time.
-    crop: Option<(u32, Arc<Rgb8>)>,
-    pub(super) history: History,
-    pub(super) made_with: Option<String>,
-    generation: Option<Arc<GenerationRecord>>,
-    /// Known tokens: such a picture is never encoded, not even for the moment until it is in the library.
-    encoded: Option<Arc<Encoded>>,
-    warning: Option<String>,
-}
-
-impl LoadedPicture {
-    pub(super) fn read(
-        name: String,
-        path: Option<PathBuf>,
-        bytes: Arc<[u8]>,
-        fit: Fit,
-        side: Option<u32>,
-    ) -> Result<Self, DocumentError> {
-        let shown = path
-            .as_ref()
-            .map_or_else(|| name.clone(), |path| path.display().to_string());
-        let source = source_from_bytes(&bytes, &shown)?;
-        let Recipe { model, edits } = source.recipe.unwrap_or_default();
-        let loaded = Self::from_pixels(name, Arc::new(source.picture), fit, side);
-        Ok(Self {
-            path,
-            file: SourceFile::Picture(bytes),
-            history: History::new(edits, Vec::new()),
-            made_with: model,
-            generation: source.generation.map(Arc::new),
-            warning: source.warning,
-            ..loaded
-        })
-    }
-
-    fn from_pixels(name: String, source: Arc<Rgb8>, fit: Fit, side: Option<u32>) -> Self {
-        Self {
-            name,
-            path: None,
-            file: SourceFile::Pixels(Arc::clone(&source)),
-            thumbnail: Arc::new(picture::thumbnail(&source, THUMBNAIL)),
-            crop: side.map(|side| (side, Arc::new(picture::fit(&source, side, fit)))),
-            source,
-            fit,
-            history: History::default(),
-            made_with: None,
-            generation: None,
-            encoded: None,
-            warning: None,
-        }
-    }
-}
-
-/// Tokens of one picture, waiting for the model to decode them.
-pub(super) struct TokenImport {
-    pub(super) name: String,
-    pub(super) path: Option<PathBuf>,
-    pub(super) bytes: Arc<[u8]>,
-    pub(super) history: History,
-    pub(super) made_with: Option<String>,
-    pub(super) generation: Option<Arc<GenerationRecord>>,
-    /// The decode that is waited for, and the tokens it is of.
-    running: Option<(Stamp, Arc<LatentState>)>,
-}
-
-impl TokenImport {
-    pub(super) fn new(
-        name: String,
-        path: Option<PathBuf>,
-        bytes: Arc<[u8]>,
-        made_with: Option<String>,
-    ) -> Self {
-        Self {
-            name,
-            path,
-            bytes,
-            history: History::default(),
-            made_with,
-            generation: None,
-            running: None,
-        }
-    }
-}
 
 /// Pictures of a folder that are still to be read.
 pub(super) struct FolderImport {
     waiting: VecDeque<PathBuf>,
     bytes: usize,
     is_first: bool,
-}
-
-/// What a file turned out to be.
-enum Loaded {
-    Picture(Box<LoadedPicture>),
-    Tokens(Vec<TokenImport>),
-    Recipe(Recipe),
-    Folder(Vec<PathBuf>),
 }
 
 impl Workspace {
@@ -376,132 +273,4 @@ impl Workspace {
         let (_, state) = import.running.take()?;
         Some((import, state))
     }
-}
-
-pub(super) fn has_extension(path: &Path, wanted: &str) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
-}
-
-fn load_picture(path: &Path, side: Option<u32>) -> Result<LoadedPicture, DocumentError> {
-    LoadedPicture::read(
-        file_name(path),
-        Some(path.to_path_buf()),
-        read_file(path)?.into(),
-        Fit::default(),
-        side,
-    )
-}
-
-fn load_path(path: &Path, places: &Places, side: Option<u32>) -> Result<Loaded, DocumentError> {
-    if path.is_dir() {
-        let pictures = pictures_in(path);
-        return if pictures.is_empty() {
-            Err(DocumentError::Mismatch(format!(
-                "{}: no pictures in this folder",
-                path.display()
-            )))
-        } else {
-            Ok(Loaded::Folder(pictures))
-        };
-    }
-    load_bytes(
-        file_name(path),
-        Some(path.to_path_buf()),
-        read_file(path)?.into(),
-        places,
-        side,
-    )
-}
-
-fn load_bytes(
-    name: String,
-    path: Option<PathBuf>,
-    bytes: Arc<[u8]>,
-    places: &Places,
-    side: Option<u32>,
-) -> Result<Loaded, DocumentError> {
-    let by_name = Path::new(&name);
-    if is_tensor_file(by_name) {
-        return load_tokens(&name, path.as_deref(), &bytes).map(Loaded::Tokens);
-    }
-    if has_extension(by_name, "json") {
-        return load_recipe(&name, path.as_deref(), &bytes, places).map(Loaded::Recipe);
-    }
-    LoadedPicture::read(name, path, bytes, Fit::default(), side)
-        .map(|picture| Loaded::Picture(Box::new(picture)))
-}
-
-/// One import for each picture of a token file, so that each can be saved, removed and decoded alone.
-fn load_tokens(name: &str, path: Option<&Path>, bytes: &[u8]) -> Result<Vec<TokenImport>, DocumentError> {
-    let file = tokens_from_bytes(bytes, name, None)?;
-    if file.states.len() > TOKEN_PICTURES {
-        return Err(DocumentError::Mismatch(format!(
-            "{name} holds tokens of {} pictures; the window takes up to {TOKEN_PICTURES}. Use `softscope decode` for more",
-            file.states.len()
-        )));
-    }
-    file.states
-        .iter()
-        .zip(&file.names)
-        .zip(&file.generations)
-        .map(|((state, name), generation)| {
-            let options = crate::document::TokenFileOptions {
-                model: file.model.as_deref(),
-                generations: generation.as_slice(),
-                ..Default::default()
-            };
-            let bytes = tokens_to_bytes(std::slice::from_ref(state), &options)?;
-            Ok(TokenImport::new(
-                name.clone(),
-                path.map(Path::to_path_buf),
-                bytes.into(),
-                file.model.clone(),
-            ))
-        })
-        .collect()
-}
-
-fn not_a_token_file(path: &Path) -> DocumentError {
-    DocumentError::Mismatch(format!(
-        "{}: in the window a recipe takes tokens from .safetensors files only. Export that picture's tokens and name \
-         their file, or apply the recipe with `softscope edit`",
-        path.display()
-    ))
-}
-
-/// A recipe with everything it names inside. Tokens named by path can come from token files only: a picture would
-/// have to be encoded first.
-fn load_recipe(
-    name: &str,
-    path: Option<&Path>,
-    bytes: &[u8],
-    places: &Places,
-) -> Result<Recipe, DocumentError> {
-    let text = String::from_utf8_lossy(bytes);
-    let mut recipe = Recipe::from_json(&text).map_err(|source| DocumentError::RecipeIn {
-        name: name.to_owned(),
-        source,
-    })?;
-    let base = path.and_then(Path::parent).unwrap_or(Path::new("."));
-    recipe.resolve(base, &mut |path| {
-        if !is_tensor_file(path) {
-            return Err(not_a_token_file(path));
-        }
-        let tokens = read_tokens(path, None)?
-            .states
-            .into_iter()
-            .next()
-            .map(|state| state.z);
-        tokens.ok_or_else(|| not_a_token_file(path))
-    })?;
-    recipe.resolve_directions(places)?;
-    Ok(recipe)
 }

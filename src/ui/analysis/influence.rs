@@ -75,7 +75,7 @@ impl Influence {
     pub(super) fn ui(&mut self, ui: &mut Ui, workspace: &Workspace, selection: &mut Selection) {
         let finding = workspace.finding(AnalysisKind::Influence);
         let Some(finding) = finding else {
-            empty_ui(ui, Section::Influence);
+            empty_ui(ui, workspace, Section::Influence);
             return;
         };
         let Some(found) = influence_of(&finding.found) else {

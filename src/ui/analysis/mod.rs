@@ -316,7 +316,7 @@ impl AnalysisView {
             commands.push(Command::DiscardPainting);
         }
         Panel::right("analysed picture")
-            .default_size(352.0)
+            .default_size(344.0)
             .size_range(240.0..=640.0)
             .show(ui, |ui| self.picture_ui(ui, workspace, selection));
         CentralPanel::default().show(ui, |ui| {
@@ -373,6 +373,8 @@ impl AnalysisView {
 
     fn head_ui(&mut self, ui: &mut Ui) {
         ui.horizontal_wrapped(|ui| {
+            // All of them in one row of a window of 1280 points.
+            ui.spacing_mut().item_spacing.x = 2.0;
             for section in Section::ALL {
                 ui.selectable_value(&mut self.section, section, section.title());
             }
@@ -437,15 +439,24 @@ fn no_brush_ui(ui: &mut Ui) {
     ));
 }
 
-/// Where there is nothing yet: what comes here and what brings it.
-fn empty_ui(ui: &mut Ui, section: Section) {
+/// Where there is nothing yet: what comes here and what brings it, or that it is on its way.
+fn empty_ui(ui: &mut Ui, workspace: &Workspace, section: Section) {
     let Some(command) = section.command() else { return };
+    ui.add_space(4.0 * theme::GRID);
+    if is_awaited(workspace, section.kinds()) {
+        ui.label(theme::muted("Being measured."));
+        return;
+    }
     let keys = command.shortcut_text(ui.ctx());
     let keys = keys.map_or_else(String::new, |keys| format!(" ({keys})"));
-    ui.add_space(4.0 * theme::GRID);
     ui.label(theme::muted(format!(
-        "Nothing is measured of this picture yet. {}{keys}: {}",
+        "Nothing is measured of this picture yet. “{}”{keys}: {}",
         command.name(),
         command.tooltip()
     )));
+}
+
+/// Whether one of `kinds` is being measured or waits for it.
+fn is_awaited(workspace: &Workspace, kinds: &[AnalysisKind]) -> bool {
+    workspace.waiting_analyses().any(|kind| kinds.contains(&kind))
 }

@@ -1,8 +1,9 @@
 //! Pixels to tokens: the tokens ranked by what they do under the brush.
 
-use super::terms;
+use super::{is_awaited, terms};
 use crate::analysis::rank_correlation;
 use crate::document::Workspace;
+use crate::engine::AnalysisKind;
 use crate::ui::glossary::{self, Term};
 use crate::ui::selection::Selection;
 use crate::ui::{fact, theme};
@@ -47,7 +48,11 @@ impl Pixels {
                 measure: "ablation",
                 term: terms::BRUSH_ABLATION,
                 tokens: &ranking.by_ablation,
-                empty: "Not measured of these tokens yet: press the button above.",
+                empty: if is_awaited(workspace, &[AnalysisKind::Influence]) {
+                    "Being measured."
+                } else {
+                    "Not measured of these tokens yet: press the button above."
+                },
             };
             ablation.ui(right, selection, &mut hovered);
         });

@@ -26,7 +26,7 @@ impl Structure {
         let [orders, pairs, spectra] = [AnalysisKind::Orders, AnalysisKind::Pairs, AnalysisKind::Spectra]
             .map(|kind| workspace.finding(kind));
         if orders.is_none() && pairs.is_none() && spectra.is_none() {
-            empty_ui(ui, Section::Structure);
+            empty_ui(ui, workspace, Section::Structure);
             return;
         }
         ui.columns(2, |columns| {

@@ -40,7 +40,7 @@ impl Sweep {
         let tokens = chosen_tokens(selection, shown.count());
         tau_ui(ui, workspace, &shown, &tokens, hand);
         let Some(finding) = workspace.finding(AnalysisKind::Sweep) else {
-            empty_ui(ui, Section::Sweep);
+            empty_ui(ui, workspace, Section::Sweep);
             return;
         };
         let Analysed::Sweep(steps) = &*finding.found else {

@@ -101,7 +101,11 @@ fn arrows(ui: &Ui, response: &Response) -> Vec2 {
     })
 }
 
-/// What the hand can do with a brush, in few words.
-pub(super) fn hint() -> egui::RichText {
-    theme::muted("Drag draws, right drag moves, scroll sizes, Ctrl+scroll zooms").small()
+/// What the hand can do with a brush: in few words, all of them on hover.
+pub(super) fn hint_ui(ui: &mut Ui) {
+    let hint = theme::muted("Drag draws, right drag moves, scroll sizes").small();
+    ui.add(egui::Label::new(hint).truncate().show_tooltip_when_elided(false))
+        .on_hover_text(
+            "Drag draws, right drag moves the picture.\nScroll makes the brush larger or smaller, Ctrl+scroll zooms.",
+        );
 }

@@ -116,10 +116,9 @@ impl Viewer {
                 _ if self.overlay.is_some() && row.x < HINT_WIDTH + legend => {}
                 _ if self.brush.is_some() => {
                     let room = (ui.available_width() - SCALE_WIDTH).max(0.0);
-                    let hint = egui::Label::new(super::brush::hint()).truncate();
                     ui.scope(|ui| {
                         ui.set_max_width(room);
-                        ui.add(hint);
+                        super::brush::hint_ui(ui);
                     });
                 }
                 _ => {
