@@ -79,7 +79,7 @@ pub(super) fn mix(
         is_rotary: how.rotation.is_some(),
         tiling,
     };
-    let Some(function) = function(device, plan)? else {
+    let Some(function) = function(device, plan) else {
         return Ok(None);
     };
     let launch = Launch { plan, function, how };

@@ -22,7 +22,7 @@ constexpr int GROUP_QUADS = KEYS * (PADDED + QUADS) + QUERIES * WEIGHTS_PADDED /
 static_assert(HEAD % 4 == 0, "channels are read four at a time");
 static_assert(THREADS % 32 == 0, "a group is whole warps");
 static_assert(GROUPS == 1 || GROUPS == 2, "each group has a barrier of its own");
-static_assert(QUERIES * QUADS <= KEYS * (PADDED + QUADS), "a group leaves its result where its tiles were");
+static_assert(GROUPS == 1 || QUERIES * QUADS <= KEYS * (PADDED + QUADS), "a group leaves its result where its tiles were");
 static_assert(16 * (QUERIES * PADDED + GROUPS * GROUP_QUADS) == SHARED_BYTES, "shared memory as the launch has it");
 
 // 16 bytes to shared memory, 0 where `is_there` is not; done after `arrive`, where the device copies by itself.

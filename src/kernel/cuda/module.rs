@@ -1,13 +1,13 @@
 //! Kernels from source to a function of a device.
 
 use super::plan::Plan;
-use candle_core::cuda_backend::CudaDevice;
-use candle_core::cuda_backend::cudarc::driver::CudaFunction;
 use candle_core::cuda_backend::cudarc::driver::sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
+use candle_core::cuda_backend::cudarc::driver::{CudaFunction, DriverError};
+use candle_core::cuda_backend::cudarc::nvrtc::{CompileError, CompileOptions, Ptx, compile_ptx_with_opts};
+use candle_core::cuda_backend::{CudaDevice, DeviceId};
 use candle_core::{Error, Result};
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, Once, PoisonError};
+use std::sync::{LazyLock, Mutex, Once, PoisonError};
 
 /// Name of the function in every source.
 const FUNCTION: &str = "attention";
@@ -17,24 +17,15 @@ const SHARED_BYTES_UNASKED: u32 = 48 * 1024;
 /// runs on all later ones.
 const MODERN: (i32, i32) = (8, 0);
 
-/// A compiled kernel.
-struct Module {
-    name: String,
-    ptx: String,
-}
+/// By device and plan; `None` where it cannot be had.
+type Functions = HashMap<(DeviceId, Plan), Option<CudaFunction>>;
 
-/// By capability and plan; `None` where it cannot be had.
-type Modules = HashMap<((i32, i32), Plan), Option<Arc<Module>>>;
-
-static MODULES: LazyLock<Mutex<Modules>> = LazyLock::new(Mutex::default);
+static FUNCTIONS: LazyLock<Mutex<Functions>> = LazyLock::new(Mutex::default);
 
 /// Compute capability of a device.
 pub(super) fn capability(device: &CudaDevice) -> Result<(i32, i32)> {
-    device
-        .cuda_stream()
-        .context()
-        .compute_capability()
-        .map_err(Error::wrap)
+    let capability = device.cuda_stream().context().compute_capability();
+    capability.map_err(Error::wrap)
 }
 
 /// Whether tensor cores multiply bf16 there.
@@ -44,40 +35,26 @@ pub(super) fn multiplies_bf16(capability: (i32, i32)) -> bool {
 
 /// The kernel of a plan on a device, compiled when it is first asked for; `None` where it cannot be had, which standard
 /// error is told once.
-pub(super) fn function(device: &CudaDevice, plan: Plan) -> Result<Option<CudaFunction>> {
-    let capability = capability(device)?;
-    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = modules.get(&(capability, plan)) {
-        let known = known.clone();
-        drop(modules);
-        return known.map(|module| load(device, plan, &module)).transpose();
-    }
-    let built = build(device, plan, capability);
-    let (module, function) = match built {
-        Ok((module, function)) => (Some(Arc::new(module)), Some(function)),
-        Err(reason) => {
-            tell(&reason);
-            (None, None)
-        }
-    };
-    modules.insert((capability, plan), module);
-    Ok(function)
+pub(super) fn function(device: &CudaDevice, plan: Plan) -> Option<CudaFunction> {
+    let mut functions = FUNCTIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry = functions.entry((device.id(), plan));
+    entry
+        .or_insert_with(|| match build(device, plan) {
+            Ok(function) => Some(function),
+            Err(reason) => {
+                tell(&reason);
+                None
+            }
+        })
+        .clone()
 }
 
-fn build(
-    device: &CudaDevice,
-    plan: Plan,
-    capability: (i32, i32),
-) -> std::result::Result<(Module, CudaFunction), String> {
-    let module = Module {
-        name: format!("{plan:?}"),
-        ptx: compile(plan, capability)?,
-    };
-    let function = load(device, plan, &module).map_err(|error| error.to_string())?;
-    Ok((module, function))
+fn build(device: &CudaDevice, plan: Plan) -> std::result::Result<CudaFunction, String> {
+    let ptx = compile(plan, capability(device).map_err(|error| error.to_string())?)?;
+    load(device, plan, ptx).map_err(|error| error.to_string())
 }
 
-fn compile(plan: Plan, capability: (i32, i32)) -> std::result::Result<String, String> {
+fn compile(plan: Plan, capability: (i32, i32)) -> std::result::Result<Ptx, String> {
     let (major, minor) = capability.min(MODERN);
     let mut options = vec![format!("--gpu-architecture=compute_{major}{minor}")];
     let definitions = plan.definitions();
@@ -90,26 +67,24 @@ fn compile(plan: Plan, capability: (i32, i32)) -> std::result::Result<String, St
         options,
         ..CompileOptions::default()
     };
-    match compile_ptx_with_opts(plan.source(), options) {
-        Ok(ptx) => Ok(ptx.to_src()),
-        Err(CompileError::CompileError { log, .. }) => Err(log.to_string_lossy().into_owned()),
-        Err(error) => Err(error.to_string()),
-    }
+    compile_ptx_with_opts(plan.source(), options).map_err(|error| match error {
+        CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
+        other => other.to_string(),
+    })
 }
 
-fn load(device: &CudaDevice, plan: Plan, module: &Module) -> Result<CudaFunction> {
-    let function = device.get_or_load_custom_func(FUNCTION, &module.name, &module.ptx)?;
+fn load(device: &CudaDevice, plan: Plan, ptx: Ptx) -> std::result::Result<CudaFunction, DriverError> {
+    let function = device
+        .cuda_stream()
+        .context()
+        .load_module(ptx)?
+        .load_function(FUNCTION)?;
     let shared_bytes = plan.shared_bytes();
     if shared_bytes > SHARED_BYTES_UNASKED {
         let limit = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-        device
-            .cuda_stream()
-            .context()
-            .bind_to_thread()
-            .and_then(|()| function.set_attribute(limit, shared_bytes.try_into().unwrap_or(i32::MAX)))
-            .map_err(Error::wrap)?;
+        function.set_attribute(limit, shared_bytes.cast_signed())?;
     }
-    Ok(function.into_cuda_function())
+    Ok(function)
 }
 
 /// Once for the process: what follows is only slower.
@@ -141,7 +116,7 @@ mod tests {
                             Products::Bf16 => capability.max(MODERN),
                         };
                         let ptx = compile(plan, capability).unwrap_or_else(|log| panic!("{plan:?}: {log}"));
-                        assert!(ptx.contains(FUNCTION), "{plan:?}");
+                        assert!(ptx.to_src().contains(FUNCTION), "{plan:?}");
                     }
                 }
             }
