@@ -127,7 +127,7 @@ __device__ __forceinline__ void take_part(Softmax &soft, const unsigned (&querie
 #pragma unroll
             for (int sum = 0; sum < 4; sum++)
                 if (first + 8 * eight + 2 * (lane % 4) + sum % 2 >= length)
-                    scores[eight][sum] = LOWEST;
+                    scores[eight][sum] = lowest();
 #pragma unroll
     for (int row = 0; row < 2; row++) {
         float highest = soft.highest[row];
@@ -253,7 +253,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     Softmax soft;
 #pragma unroll
     for (int row = 0; row < 2; row++) {
-        soft.highest[row] = LOWEST;
+        soft.highest[row] = lowest();
         soft.sum[row] = 0;
     }
 #pragma unroll

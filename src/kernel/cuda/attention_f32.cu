@@ -88,7 +88,7 @@ __device__ __forceinline__ void load(const Place &at, float4 *to, int stride, co
     // Whole rows of the threads' columns, so that a tile of few keys costs as few loads.
     const int most = left < KEYS ? (left + COLUMN_THREADS - 1) / COLUMN_THREADS * COLUMN_THREADS * QUADS : KEYS * QUADS;
     constexpr int TIMES = (KEYS * QUADS + THREADS - 1) / THREADS;
-#pragma unroll
+#pragma unroll(IS_TURNED ? 4 : 2)
     for (int time = 0; time < TIMES; time++) {
         const int index = at.thread + time * THREADS;
         if (index >= most)
@@ -118,7 +118,7 @@ template <int R, int C> __device__ __forceinline__ void score(const Place &at, i
 #pragma unroll
         for (int c = 0; c < C; c++)
             scores[r][c] = 0;
-#pragma unroll 4
+#pragma unroll(R == 1 || C == 1 ? 1 : 4)
     for (int quad = 0; quad < QUADS; quad++) {
         float4 queries[R], keys[C];
 #pragma unroll
@@ -142,7 +142,7 @@ template <int R, int C> __device__ __forceinline__ void score(const Place &at, i
         if (first + at.column + COLUMN_THREADS * c >= at.length)
 #pragma unroll
             for (int r = 0; r < R; r++)
-                scores[r][c] = LOWEST;
+                scores[r][c] = lowest();
 }
 
 // Scores to weights against the highest score so far, and what was summed before to the same measure.
@@ -175,7 +175,7 @@ template <int R, int C> __device__ __forceinline__ void weigh(const Place &at, S
 
 // Adds the values of C * COLUMN_THREADS keys by their weights.
 template <int R, int C> __device__ __forceinline__ void mix(const Place &at, Softmax<R> &soft) {
-#pragma unroll 2
+#pragma unroll(R == 1 || C == 1 ? 1 : 2)
     for (int key = 0; key < C * COLUMN_THREADS; key += 4) {
         float4 weights[R];
 #pragma unroll
@@ -274,7 +274,7 @@ __device__ __forceinline__ void attend(const Place &at, const Tensor &query, flo
     Softmax<R> soft;
 #pragma unroll
     for (int r = 0; r < R; r++) {
-        soft.highest[r] = LOWEST;
+        soft.highest[r] = lowest();
         soft.sum[r] = 0;
 #pragma unroll
         for (int own = 0; own < OWN; own++)
@@ -282,7 +282,8 @@ __device__ __forceinline__ void attend(const Place &at, const Tensor &query, flo
     }
     __syncthreads();
     for (int tile = first; tile < at.length; tile += GROUPS * KEYS) {
-        if (at.length - tile <= COLUMN_THREADS)
+        // A block of few queries is done before the others, however it takes its last keys.
+        if (R > 1 && at.length - tile <= COLUMN_THREADS)
             take_tile<R, 1>(at, soft, tile);
         else
             take_tile<R, COLUMNS>(at, soft, tile);

@@ -14,9 +14,11 @@ struct Angles {
 
 constexpr int QUADS = HEAD / 4;
 constexpr unsigned WARP = 0xffffffffu;
-constexpr float LOWEST = -__builtin_huge_valf();
 
 extern __shared__ float4 shared[];
+
+// Negative infinity.
+__device__ __forceinline__ float lowest() { return __int_as_float(0xff800000); }
 
 __device__ __forceinline__ const float *head_of(const Tensor &tensor) {
     return tensor.at + blockIdx.z * tensor.batch + blockIdx.y * tensor.head;
