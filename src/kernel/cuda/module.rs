@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_kernel_compiles_for_every_head() {
-        for head in [4, 8, 12, 16, 24, 32, 48, 64, 72, 80, 96, 128] {
+        for head in [4, 12, 32, 64, 72, 128] {
             for products in [Products::F32, Products::Bf16] {
                 for tiling in Tiling::of_head(products, head) {
                     for (is_rotary, capability) in [(false, (9, 0)), (true, (7, 5))] {
