@@ -15,6 +15,7 @@ pub(crate) struct Mixing<'a> {
     /// Turns queries and keys first.
     pub(crate) rotation: Option<&'a Rotation>,
     /// Format of the model's matrices: the products may be made in it.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code))] // CUDA's kernel alone has a choice
     pub(crate) dtype: DType,
 }
 

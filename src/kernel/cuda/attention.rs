@@ -153,7 +153,7 @@ impl Launch<'_> {
     fn launch(
         &self,
         parts: &[Strided<'_>; 3],
-        tables: Option<[CudaView<'_, f32>; 2]>,
+        tables: Option<&[CudaView<'_, f32>; 2]>,
         dims: [usize; 4],
         device: &CudaDevice,
     ) -> Result<CudaStorage> {
@@ -180,7 +180,7 @@ impl Launch<'_> {
         for step in parts.iter().flat_map(|part| &part.steps) {
             launch.arg(step);
         }
-        match &tables {
+        match tables {
             Some([cosines, sines]) => launch.arg(cosines).arg(sines),
             None => launch.arg(&nothing).arg(&nothing),
         };
@@ -239,7 +239,7 @@ impl CustomOp3 for Launch<'_> {
             table(&cosines, cosine_layout, &angles, device)?,
             table(&sines, sine_layout, &angles, device)?,
         ];
-        Ok((self.launch(&parts, Some(tables), dims, device)?, shape))
+        Ok((self.launch(&parts, Some(&tables), dims, device)?, shape))
     }
 }
 

@@ -91,7 +91,7 @@ fn load(device: &CudaDevice, plan: Plan, ptx: Ptx) -> std::result::Result<CudaFu
 fn tell(reason: &str) {
     static TOLD: Once = Once::new();
     TOLD.call_once(|| {
-        eprintln!("Attention runs in several steps, more slowly: its kernel cannot be had. {reason}")
+        eprintln!("Attention runs in several steps, more slowly: its kernel cannot be had. {reason}");
     });
 }
 
