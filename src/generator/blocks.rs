@@ -43,6 +43,13 @@ fn softmax(scores: Tensor, scale: f64) -> CandleResult<Tensor> {
     ops::softmax_last_dim(&(scores * scale)?)
 }
 
+/// softmax(`scale` q k^T) v of [B, heads, T, head size] to [B, T, heads * head size].
+fn by_products(q: &Tensor, k: &Tensor, v: &Tensor, scale: f64) -> CandleResult<Tensor> {
+    let scores = q.contiguous()?.matmul(&k.transpose(2, 3)?.contiguous()?)?;
+    let mixed = softmax(scores, scale)?.matmul(&v.contiguous()?)?;
+    mixed.transpose(1, 2)?.flatten_from(2)
+}
+
 /// GELU of `x`, which is the caller's own.
 fn gelu(x: Tensor) -> CandleResult<Tensor> {
     if x.device().is_cpu() && x.is_contiguous() {
@@ -104,26 +111,22 @@ impl Block {
             .qkv
             .forward(x)?
             .reshape((batch, length, 3, self.heads, head_width))?;
-        let part = |index: usize| qkv.narrow(2, index, 1)?.squeeze(2)?.transpose(1, 2)?.contiguous();
+        let part = |index: usize| qkv.narrow(2, index, 1)?.squeeze(2)?.transpose(1, 2);
         let (mut q, mut k, v) = (part(0)?, part(1)?, part(2)?);
         if let Some((query_norm, key_norm)) = &self.query_key_norm {
             q = query_norm.forward(&q)?;
             k = key_norm.forward(&k)?;
         }
-        let scale = (head_width as f64).powf(-0.5);
-        let mixed = match flash::attention(&q, &k, &v, scale as f32)? {
-            Some(mixed) => mixed,
-            None => {
-                let scores = q.matmul(&k.transpose(2, 3)?.contiguous()?)?;
-                softmax(scores, scale)?.matmul(&v)?
-            }
+        let how = flash::Mixing {
+            scale: (head_width as f64).powf(-0.5),
+            rotation: None,
+            dtype: self.qkv.dtype().unwrap_or(DType::F32),
         };
-        self.proj.forward(
-            &mixed
-                .transpose(1, 2)?
-                .contiguous()?
-                .reshape((batch, length, width))?,
-        )
+        let mixed = match flash::attention(&q, &k, &v, how)? {
+            Some(mixed) => mixed,
+            None => by_products(&q, &k, &v, how.scale)?,
+        };
+        self.proj.forward(&mixed)
     }
 
     /// `condition` is SiLU of the sum of time and label embedding, [B, D].

@@ -23,6 +23,14 @@ enum Weight {
 }
 
 impl Dense {
+    /// Format of the matrix; None where it is packed.
+    pub(super) fn dtype(&self) -> Option<DType> {
+        match &self.weight {
+            Weight::Transposed(weight) => Some(weight.dtype()),
+            Weight::Panels(_) => None,
+        }
+    }
+
     /// `x` [.., in] f32 to [.., out] f32.
     pub(super) fn forward(&self, x: &Tensor) -> CandleResult<Tensor> {
         let mut shape = x.dims().to_vec();

@@ -11,6 +11,8 @@
 
 mod attention;
 mod columns;
+#[cfg(feature = "cuda")]
+pub(crate) mod cuda;
 mod format;
 mod gelu;
 mod head_norm;

@@ -1,36 +1,85 @@
-//! Attention in one kernel that keeps no weights in memory, where candle has one: on Metal.
-//!
-//! On CUDA candle has it in a crate of its own (`candle-flash-attn`), for half floats alone: models run in f32 unless
-//! `--precision bf16` asks for less, and in bf16 too activations are f32 between products. Its build fetches CUTLASS from
-//! the network and compiles some fifty kernels for one generation of GPUs. What candle takes of cuDNN are convolutions.
-//! The sequences here have few hundred tokens: the weights that two products and a softmax leave in memory are 6 MiB for
-//! the 16 heads of a ViT-L over 321 tokens, which a GPU's cache holds.
+//! Attention in one kernel that keeps no weights in memory: on CUDA by the crate's own, on Metal by candle's.
 
-use candle_core::{Result, Tensor};
+use super::rotary::Rotation;
+use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::ops;
 
-/// Head sizes that the kernel takes.
-const HEAD_SIZES: [usize; 7] = [32, 64, 72, 80, 96, 128, 256];
+/// Head sizes that Metal's kernel takes.
+const METAL_HEAD_SIZES: [usize; 7] = [32, 64, 72, 80, 96, 128, 256];
 
-/// softmax(`scale` q k^T) v over [B, heads, T, head size], f32 or half, without gradients; `None` where there is no such
-/// kernel, and the same is to be made of products.
-pub(crate) fn attention(query: &Tensor, key: &Tensor, value: &Tensor, scale: f32) -> Result<Option<Tensor>> {
+/// How queries, keys and values are mixed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mixing<'a> {
+    /// Scores are multiplied by it.
+    pub(crate) scale: f64,
+    /// Turns queries and keys first.
+    pub(crate) rotation: Option<&'a Rotation>,
+    /// Format of the model's matrices: the products may be made in it.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code))] // CUDA's kernel alone has a choice
+    pub(crate) dtype: DType,
+}
+
+/// softmax(scale q k^T) v of [B, heads, T, head size] f32, in any layout, to [B, T, heads * head size], without
+/// gradients; `None` where there is no such kernel, and the same is to be made of products.
+pub(crate) fn attention(
+    query: &Tensor,
+    key: &Tensor,
+    value: &Tensor,
+    how: Mixing<'_>,
+) -> Result<Option<Tensor>> {
+    match query.device() {
+        Device::Cpu => Ok(None),
+        Device::Cuda(_) => on_cuda(query, key, value, how),
+        Device::Metal(_) => on_metal(query, key, value, how),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn on_cuda(query: &Tensor, key: &Tensor, value: &Tensor, how: Mixing<'_>) -> Result<Option<Tensor>> {
+    use crate::kernel::cuda::{Attention, Products, attention};
+    let how = Attention {
+        scale: how.scale,
+        rotation: how.rotation.map(Rotation::tables),
+        products: match how.dtype {
+            DType::BF16 => Products::Bf16,
+            _ => Products::F32,
+        },
+    };
+    attention(query, key, value, how)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_cuda(_: &Tensor, _: &Tensor, _: &Tensor, _: Mixing<'_>) -> Result<Option<Tensor>> {
+    Ok(None)
+}
+
+fn on_metal(query: &Tensor, key: &Tensor, value: &Tensor, how: Mixing<'_>) -> Result<Option<Tensor>> {
     let (_, _, length, head_size) = query.dims4()?;
-    if !query.device().is_metal() || length < 2 || !HEAD_SIZES.contains(&head_size) {
+    if length < 2 || !METAL_HEAD_SIZES.contains(&head_size) {
         return Ok(None);
     }
+    let turned = |x: &Tensor| match how.rotation {
+        Some(rotation) => rotation.apply(x),
+        None => x.contiguous(),
+    };
+    let (query, key, value) = (turned(query)?, turned(key)?, value.contiguous()?);
     // No mask, nothing causal, no soft cap.
-    ops::sdpa(query, key, value, None, false, scale, 1.0).map(Some)
+    let mixed = ops::sdpa(&query, &key, &value, None, false, how.scale as f32, 1.0)?;
+    mixed.transpose(1, 2)?.flatten_from(2).map(Some)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{DType, Device};
 
     #[test]
     fn the_cpu_is_left_to_products() {
         let x = Tensor::zeros((1, 2, 8, 64), DType::F32, &Device::Cpu).unwrap();
-        assert!(attention(&x, &x, &x, 1.0).unwrap().is_none());
+        let how = Mixing {
+            scale: 1.0,
+            rotation: None,
+            dtype: DType::F32,
+        };
+        assert!(attention(&x, &x, &x, how).unwrap().is_none());
     }
 }

@@ -311,6 +311,14 @@ impl Linear {
         }
     }
 
+    /// Format of the matrix; None where it is packed.
+    pub(super) fn dtype(&self) -> Option<DType> {
+        match &self.weight {
+            Weight::AsGiven(weight) | Weight::Transposed(weight) => Some(weight.dtype()),
+            Weight::Panels(_) => None,
+        }
+    }
+
     /// [..., in] f32 to [..., out] f32.
     pub(super) fn forward(&self, x: &Tensor, math: Math, after: After<'_>) -> Result<Tensor, TokenizerError> {
         let mut dims = x.dims().to_vec();

@@ -31,7 +31,7 @@ pub(super) struct Rotary {
 
 /// What one block does to queries and keys: cosine and sine of every angle [heads, T, head size / 2].
 #[derive(Debug, Clone)]
-pub(super) struct Rotation {
+pub(crate) struct Rotation {
     cosines: Tensor,
     sines: Tensor,
 }
@@ -96,7 +96,7 @@ impl Rotation {
     }
 
     /// Turns adjacent pairs of channels of `x` [B, heads, T, head size].
-    pub(super) fn apply(&self, x: &Tensor) -> Result<Tensor, TokenizerError> {
+    pub(super) fn apply(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         let (batch, heads, length, width) = x.dims4()?;
         let pairs = x.contiguous()?.reshape((batch, heads, length, width / 2, 2))?;
         let (first, second) = (
@@ -105,7 +105,6 @@ impl Rotation {
         );
         let turned_first = (first.broadcast_mul(&self.cosines)? - second.broadcast_mul(&self.sines)?)?;
         let turned_second = (first.broadcast_mul(&self.sines)? + second.broadcast_mul(&self.cosines)?)?;
-        Ok(Tensor::stack(&[turned_first, turned_second], D::Minus1)?
-            .reshape((batch, heads, length, width))?)
+        Tensor::stack(&[turned_first, turned_second], D::Minus1)?.reshape((batch, heads, length, width))
     }
 }

@@ -12,7 +12,7 @@ use super::stage::VitStages;
 use super::trained_vit::{BlockWeights, VitPass};
 use super::{Math, TokenizerError, VitSize};
 use crate::kernel::Isa;
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -395,7 +395,7 @@ impl Attention {
         residual: &Tensor,
         math: Math,
     ) -> Result<Tensor, TokenizerError> {
-        let (batch, length, width) = x.dims3()?;
+        let (batch, length, _) = x.dims3()?;
         let qkv = self.qkv.forward(x, math, After::Nothing)?.reshape((
             batch,
             length,
@@ -405,9 +405,41 @@ impl Attention {
         ))?;
         // [3, B, heads, T, head size]
         let qkv = qkv.permute((2, 0, 3, 1, 4))?;
+        let in_one = match math {
+            Math::Fused => self.in_one_kernel(&qkv, rotation)?,
+            Math::Differentiable => None,
+        };
+        let mixed = match in_one {
+            Some(mixed) => mixed,
+            None => self.by_products(&qkv, rotation, math)?,
+        };
+        self.proj.forward(&mixed, residual, math)
+    }
+
+    /// [3, B, heads, T, head size] to [B, T, D]; None where the device has no kernel for it.
+    fn in_one_kernel(
+        &self,
+        qkv: &Tensor,
+        rotation: Option<&Rotation>,
+    ) -> Result<Option<Tensor>, TokenizerError> {
+        let how = flash::Mixing {
+            scale: self.query_scale.unwrap_or(1.0),
+            rotation,
+            dtype: self.qkv.dtype().unwrap_or(DType::F32),
+        };
+        Ok(flash::attention(&qkv.get(0)?, &qkv.get(1)?, &qkv.get(2)?, how)?)
+    }
+
+    /// The same by two products, with the matrix of all tokens by all tokens between them.
+    fn by_products(
+        &self,
+        qkv: &Tensor,
+        rotation: Option<&Rotation>,
+        math: Math,
+    ) -> Result<Tensor, TokenizerError> {
         // For one picture on the CPU the product takes these views as they are.
-        let qkv = if batch == 1 && x.device().is_cpu() {
-            qkv
+        let qkv = if qkv.dim(1)? == 1 && qkv.device().is_cpu() {
+            qkv.clone()
         } else {
             qkv.contiguous()?
         };
@@ -420,15 +452,7 @@ impl Attention {
             Some(rotation) => (rotation.apply(&query)?, rotation.apply(&key)?),
             None => (query, key),
         };
-        let in_one = match math {
-            Math::Fused => flash::attention(&query, &key, &value, 1.0)?,
-            Math::Differentiable => None,
-        };
-        let mixed = match in_one {
-            Some(mixed) => mixed,
-            None => softmax(query.matmul(&key.transpose(2, 3)?)?, 1.0, math)?.matmul(&value)?,
-        };
-        let mixed = mixed.transpose(1, 2)?.reshape((batch, length, width))?;
-        self.proj.forward(&mixed, residual, math)
+        let mixed = softmax(query.matmul(&key.transpose(2, 3)?)?, 1.0, math)?.matmul(&value)?;
+        Ok(mixed.transpose(1, 2)?.flatten_from(2)?)
     }
 }
