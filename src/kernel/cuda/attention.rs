@@ -4,7 +4,6 @@ use super::module::{capability, function, multiplies_bf16};
 use super::plan::{LARGEST_HEAD, Plan, Products, Tiling};
 use candle_core::backend::{BackendDevice, BackendStorage};
 use candle_core::cuda_backend::CudaDevice;
-use candle_core::cuda_backend::cudarc::driver::sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT;
 use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaView, LaunchConfig, PushKernelArg};
 use candle_core::{
     CpuStorage, CudaStorage, CustomOp3, DType, Device, Error, Layout, Result, Shape, Storage, Tensor,
@@ -51,7 +50,7 @@ pub(crate) fn attention(
     if !has_kernel {
         return Ok(None);
     }
-    let [Ok(length), Ok(sequences), Ok(head)] = [length, batch * heads, head].map(u32::try_from) else {
+    let [Ok(length), Ok(head)] = [length, head].map(u32::try_from) else {
         return Ok(None);
     };
     let products = if multiplies_bf16(capability(device)?) {
@@ -59,7 +58,7 @@ pub(crate) fn attention(
     } else {
         Products::F32
     };
-    let tiling = Tiling::best(products, head, length, sequences, processors(device)?);
+    let tiling = Tiling::best(products, head, length);
     mix(query, key, value, &how, tiling)
 }
 
@@ -85,14 +84,6 @@ pub(super) fn mix(
     let launch = Launch { plan, function, how };
     let [query, key, value] = [query, key, value].map(readable);
     query?.apply_op3_no_bwd(&key?, &value?, &launch).map(Some)
-}
-
-fn processors(device: &CudaDevice) -> Result<u32> {
-    let stream = device.cuda_stream();
-    let count = stream
-        .context()
-        .attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT);
-    Ok(count.map_err(Error::wrap)?.unsigned_abs())
 }
 
 /// The tensor, its channels side by side and every token at a multiple of 16 bytes.

@@ -8,8 +8,8 @@ const BY_TENSOR_CORES: &str = include_str!("attention_bf16.cu");
 pub(super) const LARGEST_HEAD: usize = 128;
 /// Threads of the f32 kernel that share a row.
 const COLUMN_THREADS: u32 = 8;
-/// Blocks for each multiprocessor from which on larger ones, which read keys and values less often, leave none idle.
-const PLENTY: u32 = 2;
+/// Largest head of which a block is given many keys at a time.
+const LARGEST_SHARED_HEAD: u32 = 80;
 
 /// How the two products of attention are computed; all else is f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,35 +56,33 @@ pub(super) struct Plan {
 }
 
 impl Tiling {
-    /// For `sequences` (heads times batch) of `length` tokens on a GPU of so many multiprocessors.
-    pub(super) fn best(products: Products, head: u32, length: u32, sequences: u32, processors: u32) -> Self {
-        let [small, large] = Self::of_head(products, head);
-        let blocks = length.div_ceil(large.queries()).saturating_mul(sequences);
-        if blocks >= processors.saturating_mul(PLENTY) {
-            large
-        } else {
-            small
+    /// For sequences of `length` tokens: what was fastest at every size of `tests::microseconds_beside_products` or near it.
+    pub(super) fn best(products: Products, head: u32, length: u32) -> Self {
+        let [whole, shared] = Self::of_head(products, head);
+        match whole {
+            // One tile holds all keys: there is nothing to share out.
+            Self::Bf16 { keys, .. } if length <= keys => whole,
+            Self::F32 { .. } | Self::Bf16 { .. } => shared,
         }
     }
 
-    /// One that makes many blocks, and one whose blocks do more with what they read.
+    /// With a block's keys whole, and shared out where the head leaves registers and memory for it.
     pub(super) fn of_head(products: Products, head: u32) -> [Self; 2] {
-        let f32_with = |rows, groups| Self::F32 {
-            rows,
+        let is_large = head > LARGEST_SHARED_HEAD;
+        let f32_with = |groups| Self::F32 {
+            rows: 4,
             row_threads: 8,
             columns: 4,
             groups,
         };
-        let bf16_with = |row_warps, split, keys| Self::Bf16 {
+        let bf16_with = |row_warps, split| Self::Bf16 {
             row_warps,
             split,
-            keys,
+            keys: if is_large { 32 } else { 64 },
         };
         match products {
-            Products::F32 if head > 80 => [f32_with(4, 1); 2],
-            Products::F32 => [f32_with(4, 2), f32_with(8, 1)],
-            Products::Bf16 if head > 80 => [bf16_with(2, 2, 32), bf16_with(4, 1, 32)],
-            Products::Bf16 => [bf16_with(2, 2, 64), bf16_with(4, 1, 64)],
+            Products::F32 => [f32_with(1), f32_with(if is_large { 1 } else { 2 })],
+            Products::Bf16 => [bf16_with(4, 1), bf16_with(if is_large { 2 } else { 4 }, 2)],
         }
     }
 
