@@ -18,6 +18,16 @@ const NORM_EPSILON: f32 = 1e-6;
 /// Rows and columns of the squares in which a matrix is transposed: two of them stay in the first-level cache.
 const TRANSPOSE_SQUARE: usize = 32;
 
+/// All of what was read side by side. What fails stops all else, so its reason comes before any that was cancelled.
+pub(super) fn one_reason<T>(parts: Vec<Result<T, TokenizerError>>) -> Result<Vec<T>, TokenizerError> {
+    let is_reason =
+        |part: &Result<T, _>| matches!(part, Err(error) if !matches!(error, TokenizerError::Cancelled));
+    match parts.iter().position(is_reason) {
+        Some(at) => parts.into_iter().skip(at).take(1).collect(),
+        None => parts.into_iter().collect(),
+    }
+}
+
 /// How weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -34,6 +44,8 @@ pub(super) struct Builder<'a> {
     /// Type of the matrices; everything else is f32.
     pub(super) dtype: DType,
     pub(super) form: Form,
+    /// Threads that parts of one kind may be read on.
+    pub(super) readers: usize,
 }
 
 /// What is multiplied into a linear layer while it is packed.
@@ -62,9 +74,73 @@ impl RowChange<'_> {
     }
 }
 
+impl<'a> Builder<'a> {
+    pub(super) fn packed(
+        source: &'a mut dyn Source,
+        device: &'a Device,
+        dtype: DType,
+        readers: usize,
+    ) -> Self {
+        Self {
+            source,
+            device,
+            dtype,
+            form: Form::Packed,
+            readers,
+        }
+    }
+}
+
 impl Builder<'_> {
     pub(super) fn is_packed(&self) -> bool {
         self.form == Form::Packed
+    }
+
+    /// `count` parts of one kind, in their order, read side by side where there are readers and the source can be shared.
+    pub(super) fn each<T: Send>(
+        &mut self,
+        count: usize,
+        load: impl Fn(&mut Builder<'_>, usize) -> Result<T, TokenizerError> + Sync,
+    ) -> Result<Vec<T>, TokenizerError> {
+        let readers = self.readers.min(count);
+        let sources: Vec<_> = (0..readers).map_while(|_| self.source.fork()).collect();
+        if readers < 2 || sources.len() < readers {
+            drop(sources);
+            return (0..count).map(|index| load(self, index)).collect();
+        }
+        let (device, dtype, form) = (self.device, self.dtype, self.form);
+        let load = &load;
+        let parts: Vec<Result<Vec<T>, TokenizerError>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = sources
+                .into_iter()
+                .enumerate()
+                .map(|(reader, mut source)| {
+                    scope.spawn(move || {
+                        let mut builder = Builder {
+                            source: &mut *source,
+                            device,
+                            dtype,
+                            form,
+                            readers: 1,
+                        };
+                        (reader * count / readers..(reader + 1) * count / readers)
+                            .map(|index| load(&mut builder, index))
+                            .collect()
+                    })
+                })
+                .collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect()
+        });
+        let mut whole = Vec::with_capacity(count);
+        for part in one_reason(parts)? {
+            whole.extend(part);
+        }
+        Ok(whole)
     }
 
     /// A tensor as f32 on the model's device.
@@ -213,14 +289,18 @@ impl Builder<'_> {
         })
     }
 
-    /// How matrices are packed for the CPU; None where candle's products serve.
     fn panel_format(&self) -> Option<FloatFormat> {
-        let has_kernels = self.device.is_cpu() && Isa::best().has_own_tile();
-        match self.dtype {
-            DType::F32 if has_kernels => Some(FloatFormat::F32),
-            DType::BF16 if has_kernels => Some(FloatFormat::Bf16),
-            _ => None,
-        }
+        panel_format(self.device, self.dtype)
+    }
+}
+
+/// How matrices are packed for the CPU; None where candle's products serve.
+pub(super) fn panel_format(device: &Device, dtype: DType) -> Option<FloatFormat> {
+    let has_kernels = device.is_cpu() && Isa::best().has_own_tile();
+    match dtype {
+        DType::F32 if has_kernels => Some(FloatFormat::F32),
+        DType::BF16 if has_kernels => Some(FloatFormat::Bf16),
+        _ => None,
     }
 }
 

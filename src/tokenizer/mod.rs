@@ -56,6 +56,7 @@ use quantiser::Quantiser;
 use schema::Plan;
 use source::{FileSource, GivenSource};
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::path::Path;
 
 /// How the operations of a pass are chosen.
@@ -123,21 +124,30 @@ fn side_by_side<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B +
     })
 }
 
-fn packed<'a>(source: &'a mut FileSource<'_, '_>, device: &'a Device, dtype: DType) -> Builder<'a> {
-    Builder {
-        source,
-        device,
-        dtype,
-        form: Form::Packed,
-    }
+/// Most threads that one model is read on: more wait for memory.
+const MOST_READERS: usize = 8;
+
+/// How many threads read a model side by side: a core for each, and one for its hash where there are that many.
+fn reader_count(device: &Device, dtype: DType) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let most = if layers::panel_format(device, dtype).is_some() || !device.is_cpu() {
+        MOST_READERS
+    } else if dtype == DType::F32 {
+        // Each has a matrix twice while it is made.
+        2
+    } else {
+        // Beside half weights that matrix weighs twice as much.
+        1
+    };
+    (cores / 2).max(2).min(most)
 }
 
 impl Tokenizer {
     /// Reads a model. `progress` is told bytes read and bytes in all, and returns false to cancel.
     ///
-    /// `dtype` is that of the matrices (f32, f16 or bf16); norms, softmax and outputs are f32 in any case. In
-    /// f32 two threads read tensors one at a time, so the peak is little over the weights' size. Gradients with respect to inputs can
-    /// be had from [`Self::with_math`]; to train, see [`Self::from_tensors`].
+    /// `dtype` is that of the matrices (f32, f16 or bf16); norms, softmax and outputs are f32 in any case. Several threads
+    /// read, each a tensor or less at a time, so the peak is little over the weights' size. Gradients with respect to
+    /// inputs can be had from [`Self::with_math`]; to train, see [`Self::from_tensors`].
     ///
     /// # Errors
     /// Unreadable or damaged files, a configuration that cannot be, one error with every missing and wrongly shaped
@@ -156,20 +166,16 @@ impl Tokenizer {
         let total_bytes = used().map(Entry::stored_bytes).sum();
         let parameter_count = used().map(Entry::element_count).sum();
         let reading = Reading::new(total_bytes, progress);
-        // Beside half weights a matrix that is being made weighs twice as much: one at a time.
-        let readers = if dtype == DType::F32 { 2 } else { 1 };
-        let source = || FileSource {
-            checkpoint: &checkpoint,
-            reading: &reading,
-            hasher: reading.hasher(readers),
-        };
+        let readers = reader_count(device, dtype);
         let load_encoding_part = || {
-            let part = EncodingPart::load(&mut packed(&mut source(), device, dtype), &args, plan.class);
-            part.inspect_err(|_| reading.stop())
+            let mut source = FileSource::new(&checkpoint, &reading, readers);
+            let builder = &mut Builder::packed(&mut source, device, dtype, readers / 2);
+            EncodingPart::load(builder, &args, plan.class).inspect_err(|_| reading.stop())
         };
         let load_decoder = || {
-            let decoder = Decoder::load(&mut packed(&mut source(), device, dtype), &args);
-            decoder.inspect_err(|_| reading.stop())
+            let mut source = FileSource::new(&checkpoint, &reading, readers);
+            let builder = &mut Builder::packed(&mut source, device, dtype, readers / 2);
+            Decoder::load(builder, &args).inspect_err(|_| reading.stop())
         };
         let (encoding_part, decoder) = if readers > 1 {
             side_by_side(load_encoding_part, load_decoder)
@@ -227,6 +233,7 @@ impl Tokenizer {
             device: &device,
             dtype: DType::F32,
             form,
+            readers: 1,
         };
         let encoding_part = EncodingPart::load(&mut builder, &args, plan.class)?;
         let decoder = Decoder::load(&mut builder, &args)?;

@@ -72,6 +72,7 @@ impl PictureVit {
             device: &Device::Cpu,
             dtype: DType::F32,
             form: Form::AsGiven,
+            readers: 1,
         };
         let size = VitSize {
             embed_dim: width,

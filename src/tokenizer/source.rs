@@ -10,6 +10,9 @@ use std::collections::HashMap;
 pub(super) trait Source {
     fn tensor(&mut self, key: &str) -> Result<Tensor, TokenizerError>;
 
+    /// Another source of the same tensors, for a thread of its own; None where all are given by one.
+    fn fork(&self) -> Option<Box<dyn Source + Send + '_>>;
+
     /// Of a tensor that was not given yet.
     fn shape(&self, key: &str) -> Result<Vec<usize>, TokenizerError>;
 
@@ -24,12 +27,23 @@ pub(super) trait Source {
 
 /// Reads tensors from a checkpoint when they are asked for, onto the CPU.
 pub(super) struct FileSource<'a, 'p> {
-    pub(super) checkpoint: &'a Checkpoint,
-    pub(super) reading: &'a Reading<'p>,
-    pub(super) hasher: Hasher,
+    checkpoint: &'a Checkpoint,
+    reading: &'a Reading<'p>,
+    /// That read side by side, this one included.
+    readers: usize,
+    hasher: Hasher,
 }
 
-impl FileSource<'_, '_> {
+impl<'a, 'p> FileSource<'a, 'p> {
+    pub(super) fn new(checkpoint: &'a Checkpoint, reading: &'a Reading<'p>, readers: usize) -> Self {
+        Self {
+            checkpoint,
+            reading,
+            readers,
+            hasher: reading.hasher(readers),
+        }
+    }
+
     fn entry(&self, key: &str) -> Result<Entry, TokenizerError> {
         let entry = self.checkpoint.entries().get(key).cloned();
         entry.ok_or_else(|| missing(key))
@@ -37,6 +51,16 @@ impl FileSource<'_, '_> {
 }
 
 impl Source for FileSource<'_, '_> {
+    fn fork(&self) -> Option<Box<dyn Source + Send + '_>> {
+        let Self {
+            checkpoint,
+            reading,
+            readers,
+            ..
+        } = *self;
+        Some(Box::new(FileSource::new(checkpoint, reading, readers)))
+    }
+
     fn tensor(&mut self, key: &str) -> Result<Tensor, TokenizerError> {
         let entry = self.entry(key)?;
         let values = self
@@ -67,6 +91,10 @@ pub(super) struct GivenSource {
 }
 
 impl Source for GivenSource {
+    fn fork(&self) -> Option<Box<dyn Source + Send + '_>> {
+        None
+    }
+
     fn tensor(&mut self, key: &str) -> Result<Tensor, TokenizerError> {
         let tensor = self.tensors.remove(key).ok_or_else(|| missing(key))?;
         Ok(tensor.to_dtype(DType::F32)?)

@@ -87,9 +87,9 @@ impl Vit {
         norms: NormKind,
         rotary: Option<Rotary>,
     ) -> Result<Self, TokenizerError> {
-        let blocks = (0..size.depth)
-            .map(|index| Block::load(builder, &format!("{prefix}.blocks.{index}"), size, norms))
-            .collect::<Result<_, _>>()?;
+        let blocks = builder.each(size.depth, |builder, index| {
+            Block::load(builder, &format!("{prefix}.blocks.{index}"), size, norms)
+        })?;
         let prefix = format!("{prefix}.norm");
         let norm = match norms {
             NormKind::Affine => Norm::Affine(builder.norm(&prefix)?),

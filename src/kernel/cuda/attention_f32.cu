@@ -81,12 +81,11 @@ template <int R> struct Softmax {
     float4 mixed[R][OWN];
 };
 
-// Keys or values from `first` on, one row of `stride` quads each.
+// Keys or values from `first` on, `rows` of `stride` quads each; 0 where there are no more.
 template <bool IS_TURNED>
-__device__ __forceinline__ void load(const Place &at, float4 *to, int stride, const float *from, long long token_stride, int first) {
+__device__ __forceinline__ void load(const Place &at, float4 *to, int stride, const float *from, long long token_stride, int first, int rows) {
     const int left = at.length - first;
-    // Whole rows of the threads' columns, so that a tile of few keys costs as few loads.
-    const int most = left < KEYS ? (left + COLUMN_THREADS - 1) / COLUMN_THREADS * COLUMN_THREADS * QUADS : KEYS * QUADS;
+    const int most = rows * QUADS;
     constexpr int TIMES = (KEYS * QUADS + THREADS - 1) / THREADS;
 #pragma unroll(IS_TURNED ? 4 : 2)
     for (int time = 0; time < TIMES; time++) {
@@ -108,7 +107,9 @@ __device__ __forceinline__ void load(const Place &at, float4 *to, int stride, co
 }
 
 __device__ __forceinline__ void load_keys(const Place &at, int first) {
-    load<ROTARY != 0>(at, at.keys, PADDED, at.from_keys, at.key_token, first);
+    // A score of what is not there is replaced, so a tile of few keys costs as few loads.
+    const int left = at.length - first;
+    load<ROTARY != 0>(at, at.keys, PADDED, at.from_keys, at.key_token, first, left < KEYS ? left : KEYS);
 }
 
 // R x C scores of a thread for the tile that begins at `first`.
@@ -201,7 +202,8 @@ template <int R, int C> __device__ __forceinline__ void mix(const Place &at, Sof
 // Values arrive while keys are scored, the next keys while values are mixed.
 template <int R, int C> __device__ __forceinline__ void take_tile(const Place &at, Softmax<R> &soft, int first) {
     arrive(at.group);
-    load<false>(at, at.values, QUADS, at.from_values, at.value_token, first);
+    // All that are mixed: a weight of 0 does not undo a value that is no number.
+    load<false>(at, at.values, QUADS, at.from_values, at.value_token, first, C * COLUMN_THREADS);
     float scores[R][C];
     score(at, first, scores);
     weigh(at, soft, scores);
