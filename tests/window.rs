@@ -25,6 +25,8 @@ mod comparing;
 mod fixtures;
 #[path = "support/kinds.rs"]
 mod kinds;
+#[path = "window/narrow.rs"]
+mod narrow;
 #[path = "support/pictures.rs"]
 mod pictures;
 #[path = "window/previewing.rs"]
