@@ -51,10 +51,8 @@ fn the_figures_of_a_comparison_fit_and_no_message_covers_them() {
     let mut window = open_narrow(data.path());
     click(&mut window, "Compare");
     let last = rect(&window, "Sort by SSIM (paper)");
-    assert!(
-        last.right() < rect(&window, "Compare softscope-32").left(),
-        "{last}"
-    );
+    let panel = rect(&window, "Compare softscope-32").left();
+    assert!(last.right() + 16.0 < panel, "{last} beside {panel}");
     assert!(window.query_by_label("Sort by MSE").is_none());
 
     let field = "Path of a model to compare";

@@ -15,6 +15,8 @@ impl FiguresTable {
     /// Draws a row a model, in as many columns as `width` points have room for. A model that failed has its message in place of figures.
     pub(super) fn ui(&mut self, ui: &mut Ui, models: &[ComparedModel], width: f32) {
         let shown: Vec<Column> = Column::shown(width).collect();
+        let is_whole = shown.len() == Column::ALL.len();
+        let gap = if is_whole { 3.0 } else { 2.0 } * theme::GRID;
         let columns: Vec<Vec<Value>> = shown
             .iter()
             .map(|&column| models.iter().map(|model| figures::value(model, column)).collect())
@@ -27,7 +29,7 @@ impl FiguresTable {
         Grid::new(("figures of the models", shown.len()))
             .striped(true)
             .num_columns(shown.len())
-            .spacing([3.0 * theme::GRID, theme::GRID])
+            .spacing([gap, theme::GRID])
             .show(ui, |ui| {
                 for &column in &shown {
                     self.head_ui(ui, column);
