@@ -25,6 +25,8 @@ mod comparing;
 mod fixtures;
 #[path = "support/kinds.rs"]
 mod kinds;
+#[path = "window/narrow.rs"]
+mod narrow;
 #[path = "support/pictures.rs"]
 mod pictures;
 #[path = "window/previewing.rs"]
@@ -70,7 +72,15 @@ fn build(
     settings: Settings,
     files: Vec<PathBuf>,
 ) -> Window {
-    let places = places(data);
+    build_in(builder, places(data), settings, files)
+}
+
+fn build_in(
+    builder: HarnessBuilder<SoftscopeApp>,
+    places: Places,
+    settings: Settings,
+    files: Vec<PathBuf>,
+) -> Window {
     let mut window = builder.build_eframe(move |creation| {
         let options = RunOptions {
             threads: Some(1),
@@ -447,6 +457,26 @@ fn a_removed_picture_comes_back_with_its_edits() {
     click(&mut window, "Bring back removed picture");
     assert_eq!(edits(&window), steps);
     assert_eq!(edited_bytes(&window), bytes);
+}
+
+#[test]
+fn without_models_and_samples_the_window_says_where_they_come_from() {
+    let data = tempfile::tempdir().unwrap();
+    let bare = Places {
+        shipped_models: None,
+        samples: None,
+        ..places(data.path())
+    };
+    let mut window = build_in(builder(), bare, settings(ThemeChoice::Dark), Vec::new());
+    let shown = notices(&window);
+    assert!(
+        matches!(&shown[..], [text] if text.starts_with("no model was found") && text.contains("view Models")),
+        "{shown:?}"
+    );
+    assert_eq!(window.query_all_by_label_contains("sample").count(), 0);
+    window.get_by_label_contains("or type its path above");
+    click(&mut window, "Compare");
+    window.get_by_label_contains("None found. Download one");
 }
 
 #[test]

@@ -73,14 +73,14 @@ pub enum DocumentError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// No model of that name.
-    #[error("no model \"{name}\". Tried: {tried}. {advice}")]
+    #[error("{missing}. {advice}. Looked in {places}")]
     NoModel {
-        /// As asked for.
-        name: String,
-        /// Where it was looked for.
-        tried: String,
+        /// What is not there, in words.
+        missing: String,
         /// What to do.
         advice: String,
+        /// Where it was looked for.
+        places: String,
     },
     /// A saved direction that does not exist or does not hold one.
     #[error("direction \"{name}\" ({}): {reason}", path.display())]

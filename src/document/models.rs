@@ -146,11 +146,12 @@ impl Places {
         models.retain(|model| model.kind == ModelKind::Tokenizer);
         models.sort_by_key(|model| (model.name != DEFAULT_MODEL, model.origin != ModelOrigin::Shipped));
         models.into_iter().next().map(|model| model.files).ok_or_else(|| DocumentError::NoModel {
-            name: DEFAULT_MODEL.to_owned(),
-            tried: format!("{}, {}", shown(self.shipped_models.as_deref()), self.installed_models.display()),
+            missing: format!("no model was found, neither {DEFAULT_MODEL}, which ships, nor any other"),
             advice: format!(
-                "Set {HOME_VARIABLE} to the folder that holds models/{DEFAULT_MODEL}, or name a model with --model"
+                "Download one in the view Models or name one with --model; or set {HOME_VARIABLE} to the folder that \
+                 holds models/{DEFAULT_MODEL}"
             ),
+            places: self.places_of_models().join("; "),
         })
     }
 
@@ -163,24 +164,33 @@ impl Places {
         if path.exists() {
             return Ok(ModelFiles::locate(path)?);
         }
-        let mut tried = vec![
-            format!("shipped models in {}", shown(self.shipped_models.as_deref())),
-            format!("installed models in {}", self.installed_models.display()),
-            format!("the path {}", path.display()),
-        ];
         let id: Option<ModelId> = name.parse().ok();
-        if let Some(id) = &id {
-            let cache = self.hub.cache.as_ref();
-            tried.push(format!("the hub cache {}", shown(cache.map(Cache::folder))));
-            if let Some(files) = cache.and_then(|cache| cache.files(id, hub::DEFAULT_REVISION)) {
-                return Ok(files);
-            }
+        let cache = self.hub.cache.as_ref();
+        let cached = cache.zip(id.as_ref());
+        if let Some(files) = cached.and_then(|(cache, id)| cache.files(id, hub::DEFAULT_REVISION)) {
+            return Ok(files);
         }
+        let mut places = self.places_of_models();
+        places.push(format!("the path {}", path.display()));
         Err(DocumentError::NoModel {
-            name: name.to_owned(),
-            tried: tried.join("; "),
+            missing: format!("no model \"{name}\" was found"),
             advice: self.advice(id.as_ref()),
+            places: places.join("; "),
         })
+    }
+
+    /// Where models are looked for by name, in words.
+    fn places_of_models(&self) -> Vec<String> {
+        let shipped = self.shipped_models.as_deref().map_or_else(
+            || "the models that ship (no such folder beside the program)".to_owned(),
+            |folder| format!("the models that ship, {}", folder.display()),
+        );
+        let cache = self.hub.cache.as_ref().map_or_else(
+            || "the hub cache (no folder for it: set HF_HUB_CACHE)".to_owned(),
+            |cache| format!("the hub cache, {}", cache.folder().display()),
+        );
+        let installed = format!("the installed models, {}", self.installed_models.display());
+        vec![shipped, installed, cache]
     }
 
     /// What to do about a model that is nowhere.
@@ -320,13 +330,6 @@ fn variable(name: &str) -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-fn shown(folder: Option<&Path>) -> String {
-    folder.map_or_else(
-        || "(none found)".to_owned(),
-        |folder| folder.display().to_string(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,13 +367,21 @@ mod tests {
             error.contains("config.json") && error.contains("SoftVQVAE/softvq-l-64"),
             "{error}"
         );
-        assert!(
-            places(folder.path())
-                .default_model()
-                .unwrap_err()
-                .to_string()
-                .contains("--model")
-        );
+        let nothing_shipped = Places {
+            shipped_models: None,
+            ..places(folder.path())
+        };
+        let error = nothing_shipped.default_model().unwrap_err().to_string();
+        let installed = nothing_shipped.installed_models.display().to_string();
+        for part in [
+            "neither softscope-32, which ships, nor any other",
+            "--model",
+            "no such folder beside the program",
+            &installed,
+            "hub cache",
+        ] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
     }
 
     fn write_model(folder: &Path, config: &str) {

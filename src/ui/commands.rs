@@ -177,7 +177,7 @@ commands! {
     CollectFolder: Model, Loaded, "Collect folder…", "Encodes the pictures of a folder and keeps their tokens, labelled by sub-folders or a table, for what is measured over many pictures.", [];
     CollectLibrary: Model, LoadedPicture, "Collect library", "Encodes the pictures of the library and keeps their tokens, for what is measured over many pictures.", [];
     RankUnderBrush: Model, Encoded, "Rank tokens under the brush", "Measures what each token does to the pixels drawn over in the view Analysis, by ablation and by the gradient.", [];
-    PaintRegion: Model, Encoded, "Paint region", "Searches tokens that make what is drawn over in the view Analysis look as wanted while the rest stays. One edit, which can be undone.", [ctrl_shift(Key::B)];
+    PaintRegion: Model, Paintable, "Paint region", "Searches tokens that make what is drawn over in the view Analysis look as wanted while the rest stays. One edit, which can be undone.", [ctrl_shift(Key::B)];
     StopPainting: Model, Painting, "Stop painting", "Ends the painting under way and keeps the best tokens so far, as an edit that can be undone.", [];
     DiscardPainting: Model, Painting, "Discard painting", "Ends the painting under way and keeps nothing of it. Esc in the view Analysis does the same.", [];
     CollectAgain: Model, Collectable, "Collect again", "Encodes the pictures that were collected last anew, such as with another model.", [];

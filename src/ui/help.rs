@@ -6,6 +6,10 @@ use super::theme;
 /// Where the method is described.
 const PAPER: &str = "https://arxiv.org/abs/2412.10958";
 
+/// Of the two columns in the list of keys, in points.
+const COLUMN_WIDTH: f32 = 208.0;
+const COLUMN_GAP: f32 = 24.0;
+
 /// Which help windows are open.
 #[derive(Default)]
 pub(super) struct Help {
@@ -23,7 +27,8 @@ impl Help {
             .collapsible(false)
             .pivot(egui::Align2::CENTER_CENTER)
             .default_pos(ctx.content_rect().center())
-            .default_width(560.0)
+            .resizable([false, true])
+            .default_width(2.0 * COLUMN_WIDTH + COLUMN_GAP)
             .default_height(520.0)
             .vscroll(true)
             .show(ctx, shortcuts_ui);
@@ -65,37 +70,38 @@ const HANDS: &[(&str, &str)] = &[
 fn shortcuts_ui(ui: &mut egui::Ui) {
     for group in Group::ALL {
         ui.label(theme::strong(group.title()));
-        egui::Grid::new(group.title())
-            .num_columns(2)
-            .min_col_width(200.0)
-            .spacing([24.0, 4.0])
-            .show(ui, |ui| {
-                let commands = Command::ALL.iter().filter(|command| command.group() == group);
-                for command in commands.filter(|command| !command.shortcuts().is_empty()) {
-                    ui.label(command.name()).on_hover_text(command.tooltip());
-                    let keys: Vec<String> = command
-                        .shortcuts()
-                        .iter()
-                        .map(|shortcut| ui.ctx().format_shortcut(shortcut))
-                        .collect();
-                    ui.label(theme::muted(keys.join("  or  ")));
-                    ui.end_row();
-                }
-            });
-        ui.add_space(8.0);
-    }
-    ui.label(theme::strong("Mouse"));
-    egui::Grid::new("hands")
-        .num_columns(2)
-        .min_col_width(200.0)
-        .spacing([24.0, 4.0])
-        .show(ui, |ui| {
-            for (hand, effect) in HANDS {
-                ui.label(*hand);
-                ui.label(theme::muted(*effect));
+        columns(group.title()).show(ui, |ui| {
+            let commands = Command::ALL.iter().filter(|command| command.group() == group);
+            for command in commands.filter(|command| !command.shortcuts().is_empty()) {
+                ui.label(command.name()).on_hover_text(command.tooltip());
+                let keys: Vec<String> = command
+                    .shortcuts()
+                    .iter()
+                    .map(|shortcut| ui.ctx().format_shortcut(shortcut))
+                    .collect();
+                ui.label(theme::muted(keys.join("  or  ")));
                 ui.end_row();
             }
         });
+        ui.add_space(8.0);
+    }
+    ui.label(theme::strong("Mouse"));
+    columns("hands").show(ui, |ui| {
+        for (hand, effect) in HANDS {
+            ui.label(*hand);
+            ui.label(theme::muted(*effect));
+            ui.end_row();
+        }
+    });
+}
+
+/// What is done, and how; long texts wrap.
+fn columns(id: &str) -> egui::Grid {
+    egui::Grid::new(id)
+        .num_columns(2)
+        .min_col_width(COLUMN_WIDTH)
+        .max_col_width(COLUMN_WIDTH)
+        .spacing([COLUMN_GAP, 4.0])
 }
 
 /// What a token is, class by class.

@@ -70,7 +70,7 @@ fn metrics_text(metrics: PictureMetrics) -> String {
     format!("PSNR {:.1} dB  SSIM {:.2}", metrics.psnr_db, metrics.ssim)
 }
 
-const EMPTY: &str = "Drop a picture here, paste one (Ctrl+V), or choose a sample on the left.";
+const EMPTY: &str = "Drop a picture here, paste one (Ctrl+V), or add one on the left.";
 
 fn waiting_text(workspace: &Workspace) -> String {
     let text = match workspace.model() {

@@ -78,7 +78,7 @@ impl Library {
             .frame(egui::Frame::NONE)
             .show(ui, |ui| {
                 if workspace.subjects().is_empty() {
-                    empty_ui(ui, commands);
+                    empty_ui(ui, !self.samples.is_empty(), commands);
                 } else {
                     self.list_ui(ui, workspace, now, commands);
                 }
@@ -397,12 +397,16 @@ fn fit_explanation(fit: Fit) -> &'static str {
     }
 }
 
-fn empty_ui(ui: &mut egui::Ui, commands: &mut Vec<Command>) {
+fn empty_ui(ui: &mut egui::Ui, has_samples: bool, commands: &mut Vec<Command>) {
     ui.vertical_centered(|ui| {
         ui.add_space(32.0);
         ui.label(egui::RichText::new(icon::IMAGES).size(32.0).weak());
         ui.label("Drop pictures here");
-        ui.weak("or paste one, or choose a sample below.");
+        ui.weak(if has_samples {
+            "or paste one, or choose a sample below."
+        } else {
+            "or paste one, or type its path above."
+        });
         ui.add_space(8.0);
         let open = Command::OpenPictures;
         if ui.button(open.name()).on_hover_text(open.tooltip()).clicked() {

@@ -348,7 +348,7 @@ fn what_does_not_go_together_is_said_before_anything_is_made() {
         (
             vec!["--generator".as_ref(), "nowhere".as_ref()],
             1,
-            ["nowhere", "Tried"],
+            ["nowhere", "Looked in"],
         ),
         (
             vec![

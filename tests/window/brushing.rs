@@ -158,6 +158,8 @@ fn a_painting_is_stopped_with_its_best_or_thrown_away() {
 
     start(&mut window);
     assert!(window.get_all_by_label("painting").count() > 0);
+    let again = window.get_by_label("Paint region");
+    assert!(again.accesskit_node().is_disabled(), "one at a time");
     window.key_press(Key::Escape);
     settle(&mut window);
     assert!(!window.state().workspace().is_painting());

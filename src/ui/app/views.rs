@@ -47,14 +47,13 @@ impl SoftscopeApp {
         centre.response.rect
     }
 
-    /// Draws the library and the comparison; returns where they are.
+    /// Draws the library and the comparison; returns where its pictures are.
     pub(super) fn compare_ui(
         &mut self,
         ui: &mut egui::Ui,
         now: &Situation,
         commands: &mut Vec<Command>,
     ) -> egui::Rect {
-        let rect = ui.available_rect_before_wrap();
         let Self {
             workspace,
             state,
@@ -63,8 +62,7 @@ impl SoftscopeApp {
         if settings.shows_library && !is_narrow(ui.ctx()) {
             library_panel_ui(ui, workspace, &mut state.library, now, commands);
         }
-        state.comparison.ui(ui, workspace, settings, now, commands);
-        rect
+        state.comparison.ui(ui, workspace, settings, now, commands)
     }
 
     /// Draws what the tokens of the active picture do; returns where it is.

@@ -58,9 +58,15 @@ fn everything_is_enabled_when_all_is_there_and_little_when_nothing_is() {
         is_training: true,
         ..full()
     };
+    let painted = Situation {
+        is_painting: false,
+        ..full()
+    };
     for &command in Command::ALL {
-        // A run is either started or stopped.
-        let is_enabled = command.is_enabled(&full()) || command.is_enabled(&training);
+        // A run or a painting is either started or stopped.
+        let is_enabled = [full(), training.clone(), painted.clone()]
+            .iter()
+            .any(|now| command.is_enabled(now));
         assert!(is_enabled, "{command:?}");
         assert_eq!(command.is_enabled(&nothing), command.refusal(&nothing).is_none());
     }

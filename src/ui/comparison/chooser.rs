@@ -143,7 +143,11 @@ impl Chooser {
         if self.listed.is_none() {
             ui.weak("Reading the model folders…");
         }
-        for files in self.offered(workspace) {
+        let offered = self.offered(workspace);
+        if self.listed.is_some() && offered.is_empty() {
+            ui.weak("None found. Download one in the view Models, or name one here.");
+        }
+        for files in offered {
             self.choice_ui(ui, workspace, &files, notices);
         }
         ui.add_space(2.0 * theme::GRID);

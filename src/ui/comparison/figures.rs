@@ -45,6 +45,16 @@ impl Column {
         Self::Mse,
     ];
 
+    /// The columns, without those that captions and other figures say too where `width` points are too few for all.
+    pub(super) fn shown(width: f32) -> impl Iterator<Item = Self> {
+        /// What all take, with names of usual length, in points.
+        const WIDTH_OF_ALL: f32 = 800.0;
+        let is_narrow = width < WIDTH_OF_ALL;
+        Self::ALL.into_iter().filter(move |column| {
+            !is_narrow || !matches!(column, Self::Side | Self::Tokens | Self::Values | Self::Mse)
+        })
+    }
+
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Model => "Model",

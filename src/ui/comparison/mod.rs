@@ -49,7 +49,8 @@ impl ComparisonView {
         notices
     }
 
-    /// Draws the view beside the library; commands that were asked for are added to `commands`.
+    /// Draws the view beside the library; commands that were asked for are added to `commands`. Returns where the
+    /// pictures are.
     pub(super) fn ui(
         &mut self,
         ui: &mut Ui,
@@ -57,7 +58,7 @@ impl ComparisonView {
         settings: &mut Settings,
         now: &Situation,
         commands: &mut Vec<Command>,
-    ) {
+    ) -> egui::Rect {
         Panel::right("compared models")
             .default_size(224.0)
             .size_range(176.0..=400.0)
@@ -69,15 +70,17 @@ impl ComparisonView {
         let height = TABLE_SHARE * ui.available_height();
         Panel::bottom("figures").show(ui, |ui| {
             bar_ui(ui, workspace, now, commands);
+            let width = ui.available_width();
             ScrollArea::both()
                 .max_height(height)
                 .auto_shrink([false, true])
-                .show(ui, |ui| self.table.ui(ui, workspace.compared_models()));
+                .show(ui, |ui| self.table.ui(ui, workspace.compared_models(), width));
             ui.weak(footnote(workspace));
         });
-        CentralPanel::default().show(ui, |ui| {
+        let centre = CentralPanel::default().show(ui, |ui| {
             self.viewer.ui(ui, &layers::layers(workspace));
         });
+        centre.response.rect
     }
 }
 

@@ -12,43 +12,48 @@ pub(super) struct FiguresTable {
 }
 
 impl FiguresTable {
-    /// Draws a row a model. A model that failed has its message in place of figures.
-    pub(super) fn ui(&mut self, ui: &mut Ui, models: &[ComparedModel]) {
-        let columns: Vec<Vec<Value>> = Column::ALL
+    /// Draws a row a model, in as many columns as `width` points have room for. A model that failed has its message in place of figures.
+    pub(super) fn ui(&mut self, ui: &mut Ui, models: &[ComparedModel], width: f32) {
+        let shown: Vec<Column> = Column::shown(width).collect();
+        let is_whole = shown.len() == Column::ALL.len();
+        let gap = if is_whole { 3.0 } else { 2.0 } * theme::GRID;
+        let columns: Vec<Vec<Value>> = shown
             .iter()
             .map(|&column| models.iter().map(|model| figures::value(model, column)).collect())
             .collect();
-        let best: Vec<Vec<bool>> = Column::ALL
+        let best: Vec<Vec<bool>> = shown
             .iter()
             .zip(&columns)
             .map(|(&column, values)| figures::best(values, column))
             .collect();
-        Grid::new("figures of the models")
+        Grid::new(("figures of the models", shown.len()))
             .striped(true)
-            .num_columns(Column::ALL.len())
-            .spacing([3.0 * theme::GRID, theme::GRID])
+            .num_columns(shown.len())
+            .spacing([gap, theme::GRID])
             .show(ui, |ui| {
-                for column in Column::ALL {
+                for &column in &shown {
                     self.head_ui(ui, column);
                 }
                 ui.end_row();
-                for row in self.rows(&columns, models.len()) {
+                for row in self.rows(models) {
                     let Some(model) = models.get(row) else { continue };
-                    row_ui(ui, model, row, &columns, &best);
+                    row_ui(ui, model, row, &shown, (&columns, &best));
                     ui.end_row();
                 }
             });
     }
 
-    fn rows(&self, columns: &[Vec<Value>], count: usize) -> Vec<usize> {
-        let values = self.order.and_then(|order| {
-            let column = Column::ALL.iter().position(|column| *column == order.column)?;
-            Some((columns.get(column)?, order.is_descending))
-        });
-        values.map_or_else(
-            || (0..count).collect(),
-            |(values, is_descending)| figures::sorted(values, is_descending),
-        )
+    /// In the order chosen, on show or not.
+    fn rows(&self, models: &[ComparedModel]) -> Vec<usize> {
+        let Some(Order {
+            column,
+            is_descending,
+        }) = self.order
+        else {
+            return (0..models.len()).collect();
+        };
+        let values: Vec<Value> = models.iter().map(|model| figures::value(model, column)).collect();
+        figures::sorted(&values, is_descending)
     }
 
     fn head_ui(&mut self, ui: &mut Ui, column: Column) {
@@ -73,7 +78,13 @@ impl FiguresTable {
     }
 }
 
-fn row_ui(ui: &mut Ui, model: &ComparedModel, row: usize, columns: &[Vec<Value>], best: &[Vec<bool>]) {
+fn row_ui(
+    ui: &mut Ui,
+    model: &ComparedModel,
+    row: usize,
+    shown: &[Column],
+    (columns, best): (&[Vec<Value>], &[Vec<bool>]),
+) {
     let words = match &model.state {
         ComparedState::Done(_) => None,
         ComparedState::Waiting => Some(("waiting".to_owned(), ui.visuals().weak_text_color())),
@@ -90,7 +101,7 @@ fn row_ui(ui: &mut Ui, model: &ComparedModel, row: usize, columns: &[Vec<Value>]
             .on_hover_text(words);
         return;
     }
-    for ((values, best), column) in columns.iter().zip(best).zip(Column::ALL) {
+    for ((values, best), column) in columns.iter().zip(best).zip(shown) {
         let text = values.get(row).map(Value::text).unwrap_or_default();
         if best.get(row) == Some(&true) {
             let marked = theme::strong(format!("{text} {}", icon::CHECK)).color(ui.visuals().hyperlink_color);

@@ -2,6 +2,7 @@
 
 use super::bytes_text;
 use super::downloads::Downloads;
+use super::table;
 use crate::hub::{CATALOGUE, GeneratorEntry, ModelId, Settings, TokenizerEntry};
 use crate::ui::theme;
 
@@ -24,13 +25,14 @@ pub(super) fn ui(
     is_here: &dyn Fn(&str) -> bool,
 ) -> Option<ModelId> {
     let mut wanted = None;
+    let is_narrow = table::is_narrow(ui);
     egui::ScrollArea::horizontal()
         .id_salt("catalogue")
         .show(ui, |ui| {
-            egui::Grid::new("catalogue")
+            egui::Grid::new(("catalogue", is_narrow))
                 .striped(true)
                 .num_columns(9)
-                .spacing([24.0, 8.0])
+                .spacing(table::spacing(is_narrow))
                 .show(ui, |ui| {
                     header_ui(ui);
                     for entry in &CATALOGUE {

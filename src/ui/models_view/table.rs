@@ -28,7 +28,7 @@ pub(super) enum RowAction {
     Remove(Removal),
 }
 
-const TITLES: [&str; 8] = [
+const TITLES: [&str; 7] = [
     "",
     "Name",
     "Class",
@@ -36,26 +36,41 @@ const TITLES: [&str; 8] = [
     "Tokens × values",
     "Codebook",
     "Size",
-    "Folder",
 ];
+/// The last column, where there is room for it; a name tells its folder too.
+const FOLDER: &str = "Folder";
+/// From this width on, in points, there is.
+const WIDTH_WITH_FOLDER: f32 = 800.0;
+
+/// Whether the table leaves something out for want of width, and stands closer.
+pub(super) fn is_narrow(ui: &egui::Ui) -> bool {
+    ui.available_width() < WIDTH_WITH_FOLDER
+}
+
+/// Between the columns, in points.
+pub(super) fn spacing(is_narrow: bool) -> egui::Vec2 {
+    egui::vec2(if is_narrow { 14.0 } else { 24.0 }, 8.0)
+}
 
 /// Draws the table; what was pressed in it.
 pub(super) fn ui(ui: &mut egui::Ui, rows: &[Row], workspace: &Workspace) -> Option<RowAction> {
     let loaded = workspace.model().map(|model| model.name.as_str());
     let mut action = None;
+    let is_narrow = is_narrow(ui);
+    let titles = || TITLES.into_iter().chain((!is_narrow).then_some(FOLDER));
     egui::ScrollArea::horizontal().show(ui, |ui| {
-        egui::Grid::new("models")
+        egui::Grid::new(("models", is_narrow))
             .striped(true)
-            .num_columns(TITLES.len())
-            .spacing([24.0, 8.0])
+            .num_columns(titles().count())
+            .spacing(spacing(is_narrow))
             .show(ui, |ui| {
-                for title in TITLES {
+                for title in titles() {
                     ui.label(theme::muted(title));
                 }
                 ui.end_row();
                 for row in rows {
                     let is_loaded = loaded == Some(row.model.name.as_str());
-                    action = row_ui(ui, row, is_loaded).or(action.take());
+                    action = row_ui(ui, row, is_loaded, is_narrow).or(action.take());
                     ui.end_row();
                 }
             });
@@ -64,14 +79,22 @@ pub(super) fn ui(ui: &mut egui::Ui, rows: &[Row], workspace: &Workspace) -> Opti
 }
 
 /// What was pressed in the row.
-fn row_ui(ui: &mut egui::Ui, row: &Row, is_loaded: bool) -> Option<RowAction> {
+fn row_ui(ui: &mut egui::Ui, row: &Row, is_loaded: bool, is_narrow: bool) -> Option<RowAction> {
     let name = &row.model.name;
     let action = buttons_ui(ui, row, is_loaded);
-    ui.label(name).on_hover_text(match row.model.origin {
+    let origin = match row.model.origin {
         ModelOrigin::Shipped => "Ships with Softscope.",
         ModelOrigin::Installed => "Among the installed models.",
         ModelOrigin::Hub => "Downloaded from the hub.",
-    });
+    };
+    let folder = row
+        .model
+        .files
+        .weights
+        .parent()
+        .map(shown_path)
+        .unwrap_or_default();
+    ui.label(name).on_hover_text(format!("{origin}\n{folder}"));
     match &row.report {
         Ok(report) => sizes_ui(ui, report),
         Err(message) => {
@@ -83,16 +106,11 @@ fn row_ui(ui: &mut egui::Ui, row: &Row, is_loaded: bool) -> Option<RowAction> {
         }
     }
     ui.label(bytes_text(row.model.size_bytes));
-    let folder = row
-        .model
-        .files
-        .weights
-        .parent()
-        .map(shown_path)
-        .unwrap_or_default();
-    // However deep a folder lies, the table stays as wide as the view.
-    ui.add(egui::Label::new(theme::muted(path_end(&folder))).extend())
-        .on_hover_text(&folder);
+    if !is_narrow {
+        // However deep a folder lies, the table stays as wide as the view.
+        ui.add(egui::Label::new(theme::muted(path_end(&folder))).extend())
+            .on_hover_text(&folder);
+    }
     action
 }
 

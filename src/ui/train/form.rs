@@ -2,7 +2,7 @@
 
 use super::check::{Checked, Pictures, Results};
 use super::choices::{Length, Recipe, TrainChoices, core_count};
-use super::terms;
+use super::{path_field, terms};
 use crate::trainer::{PRESETS, TrainConfig};
 use crate::ui::commands::{Command, Situation};
 use crate::ui::dialogs::typed_path;
@@ -10,7 +10,7 @@ use crate::ui::glossary::{self, Term};
 use crate::ui::menu::command_button;
 use crate::ui::models_view::count_text;
 use crate::ui::theme::{self, icon};
-use egui::{Button, ComboBox, DragValue, Grid, Key, Label, Response, RichText, TextEdit, Ui};
+use egui::{Button, ComboBox, DragValue, Grid, Key, Label, Response, RichText, Ui};
 use std::path::Path;
 
 /// Longest sitting, in minutes: a month.
@@ -77,7 +77,7 @@ impl Form {
         if let Some(remark) = drawn.checked.and_then(Checked::remark) {
             ui.colored_label(ui.visuals().warn_fg_color, remark);
         }
-        let field = path_field(
+        let field = path_field::ui(
             ui,
             &mut self.path_text,
             "folder of pictures",
@@ -111,13 +111,6 @@ fn fault_ui(ui: &mut Ui, text: &str) {
     // A text of several lines points into a file, column by column.
     let is_listing = text.text().contains('\n');
     ui.label(if is_listing { text.monospace() } else { text });
-}
-
-fn path_field(ui: &mut Ui, text: &mut String, hint: &str, name: &str) -> Response {
-    let field = TextEdit::singleline(text)
-        .hint_text(hint)
-        .desired_width(f32::INFINITY);
-    ui.add(field).accessible_name(name)
 }
 
 fn is_entered(ui: &Ui, field: &Response) -> bool {
@@ -155,7 +148,7 @@ fn results_ui(ui: &mut Ui, drawn: &mut Drawn<'_>) {
         if choose.clicked() {
             drawn.commands.push(Command::ChooseTrainingResults);
         }
-        path_field(
+        path_field::ui(
             ui,
             &mut drawn.choices.out,
             "folder of results",
@@ -217,7 +210,7 @@ fn model_ui(ui: &mut Ui, drawn: &mut Drawn<'_>) {
                         drawn.commands.push(Command::ChooseTrainingConfig);
                     }
                     let text = &mut drawn.choices.config_path;
-                    path_field(ui, text, "configuration, a TOML file", "Path of a configuration");
+                    path_field::ui(ui, text, "configuration, a TOML file", "Path of a configuration");
                 });
             }
         }

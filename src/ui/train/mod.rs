@@ -7,6 +7,7 @@ mod curves;
 mod form;
 mod head;
 mod host;
+mod path_field;
 mod sheets;
 mod teach;
 mod terms;

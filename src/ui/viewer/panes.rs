@@ -260,7 +260,10 @@ impl Viewer {
                 StrokeKind::Inside,
             );
         }
-        self.labels_ui(ui, *pane, *rect, place, layers);
+        // Without any picture the cells have no edges within.
+        let has_picture = layers.iter().any(|layer| layer.picture.is_some());
+        let labelled = if has_picture { place } else { cell.rect };
+        self.labels_ui(ui, *pane, *rect, labelled, layers);
     }
 
     /// What a pane shows, or the layer that has no picture yet.
