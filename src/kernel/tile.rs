@@ -49,6 +49,7 @@ pub(crate) struct TileJob<'a> {
     /// Panels of the inner dimension.
     pub(crate) inner_panels: usize,
     /// Weights that will be read soon: what of them this tile is to fetch.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code))] // no other tile fetches ahead
     pub(crate) upcoming: &'a [u32],
 }
 
