@@ -47,6 +47,13 @@ impl SoftscopeApp {
         centre.response.rect
     }
 
+    /// The library beside a view that has a panel of its own, where there is room for both.
+    fn library_ui(&mut self, ui: &mut egui::Ui, now: &Situation, commands: &mut Vec<Command>) {
+        if self.settings.shows_library && !is_narrow(ui.ctx()) {
+            library_panel_ui(ui, &mut self.workspace, &mut self.state.library, now, commands);
+        }
+    }
+
     /// Draws the library and the comparison; returns where its pictures are.
     pub(super) fn compare_ui(
         &mut self,
@@ -54,14 +61,12 @@ impl SoftscopeApp {
         now: &Situation,
         commands: &mut Vec<Command>,
     ) -> egui::Rect {
+        self.library_ui(ui, now, commands);
         let Self {
             workspace,
             state,
             settings,
         } = self;
-        if settings.shows_library && !is_narrow(ui.ctx()) {
-            library_panel_ui(ui, workspace, &mut state.library, now, commands);
-        }
         state.comparison.ui(ui, workspace, settings, now, commands)
     }
 
@@ -72,14 +77,8 @@ impl SoftscopeApp {
         now: &Situation,
         commands: &mut Vec<Command>,
     ) -> egui::Rect {
-        let Self {
-            workspace,
-            state,
-            settings,
-        } = self;
-        if settings.shows_library && !is_narrow(ui.ctx()) {
-            library_panel_ui(ui, workspace, &mut state.library, now, commands);
-        }
+        self.library_ui(ui, now, commands);
+        let Self { workspace, state, .. } = self;
         Panel::bottom("analysed tokens").show(ui, |ui| {
             token_strip::token_strip_ui(ui, workspace, &mut state.selection, &mut state.token_strip);
         });
@@ -96,14 +95,8 @@ impl SoftscopeApp {
         now: &Situation,
         commands: &mut Vec<Command>,
     ) -> egui::Rect {
-        let Self {
-            workspace,
-            state,
-            settings,
-        } = self;
-        if settings.shows_library && !is_narrow(ui.ctx()) {
-            library_panel_ui(ui, workspace, &mut state.library, now, commands);
-        }
+        self.library_ui(ui, now, commands);
+        let Self { workspace, state, .. } = self;
         Panel::right("generate")
             .default_size(336.0)
             .size_range(304.0..=480.0)
@@ -159,17 +152,32 @@ fn tokens_panel_ui(ui: &mut egui::Ui, workspace: &mut Workspace, state: &mut UiS
     // In a low window the pictures keep the larger share.
     let height = TOKENS_SHARE * ui.available_height();
     Panel::bottom("tokens").show(ui, |ui| {
-        egui::ScrollArea::vertical()
+        let area = egui::ScrollArea::vertical()
             .max_height(height)
             .min_scrolled_height(height)
-            .auto_shrink([false, true])
-            .show(ui, |ui| {
-                token_strip::token_strip_ui(ui, workspace, &mut state.selection, &mut state.token_strip);
-                ui.separator();
-                let interpolation = &mut state.interpolation;
-                interpolation::interpolation_ui(ui, workspace, &state.selection, interpolation);
-            });
+            .auto_shrink([false, true]);
+        let shown = area.show(ui, |ui| {
+            token_strip::token_strip_ui(ui, workspace, &mut state.selection, &mut state.token_strip);
+            ui.separator();
+            let interpolation = &mut state.interpolation;
+            interpolation::interpolation_ui(ui, workspace, &state.selection, interpolation);
+        });
+        settle(ui, shown.content_size.y);
     });
+}
+
+/// A panel is as high as its content was in the frame before: where that changed there has to be one more frame, or the
+/// window would stand with its tokens cut off until the mouse moves.
+fn settle(ui: &egui::Ui, content_height: f32) {
+    let id = egui::Id::unique("height of the tokens");
+    let before = ui.data_mut(|data| {
+        let before = data.get_temp::<f32>(id);
+        data.insert_temp(id, content_height);
+        before
+    });
+    if before != Some(content_height) {
+        ui.ctx().request_repaint();
+    }
 }
 
 fn inspector_column_ui(ui: &mut egui::Ui, workspace: &mut Workspace, state: &mut UiState) {
@@ -197,4 +205,26 @@ fn within(ui: &mut egui::Ui, contents: impl FnOnce(&mut egui::Ui)) {
     inner.shrink_clip_rect(rect.expand2(egui::vec2(4.0, 0.0)));
     contents(&mut inner);
     ui.allocate_rect(rect, egui::Sense::hover());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_of_another_height_asks_for_one_more_frame() {
+        let context = egui::Context::default();
+        let asks = |height| {
+            let mut output = context.run_ui(egui::RawInput::default(), |ui| settle(ui, height));
+            output.textures_delta.clear();
+            let viewport = output.viewport_output.get(&egui::ViewportId::ROOT);
+            viewport.is_some_and(|viewport| viewport.repaint_delay.is_zero())
+        };
+        // A context asks for its first frames itself.
+        while asks(20.0) {}
+        assert!(asks(50.0));
+        // What is asked for is drawn, and then all is as before.
+        asks(50.0);
+        assert!(!asks(50.0));
+    }
 }
