@@ -158,6 +158,17 @@ impl Tokenizer {
         dtype: DType,
         progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
     ) -> Result<Self, TokenizerError> {
+        Self::load_by(reader_count(device, dtype), files, device, dtype, progress)
+    }
+
+    /// As [`Self::load`], by so many threads.
+    fn load_by(
+        readers: usize,
+        files: &ModelFiles,
+        device: &Device,
+        dtype: DType,
+        progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
+    ) -> Result<Self, TokenizerError> {
         let args = ModelArgs::read(&files.config)?;
         let checkpoint = Checkpoint::open(&files.weights)?;
         let plan = Plan::new(&args, checkpoint.entries());
@@ -166,7 +177,6 @@ impl Tokenizer {
         let total_bytes = used().map(Entry::stored_bytes).sum();
         let parameter_count = used().map(Entry::element_count).sum();
         let reading = Reading::new(total_bytes, progress);
-        let readers = reader_count(device, dtype);
         let load_encoding_part = || {
             let mut source = FileSource::new(&checkpoint, &reading, readers);
             let builder = &mut Builder::packed(&mut source, device, dtype, readers / 2);
@@ -494,5 +504,47 @@ impl Tokenizer {
                 "this model takes {what} of shape {shape:?} after the batch, not {found:?}"
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped() -> ModelFiles {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/softscope-32");
+        ModelFiles::locate(&folder).unwrap()
+    }
+
+    #[test]
+    fn a_model_is_the_same_whatever_the_number_of_its_readers() {
+        let load = |readers, dtype| {
+            let load = Tokenizer::load_by(readers, &shipped(), &Device::Cpu, dtype, &mut |_, _| true);
+            load.unwrap()
+        };
+        for dtype in [DType::F32, DType::BF16] {
+            let (one, many) = (load(1, dtype), load(MOST_READERS, dtype));
+            assert_eq!(one.hash(), many.hash());
+            let z = Tensor::rand(-1.0_f32, 1.0, (1, 32, 64), &Device::Cpu).unwrap();
+            let picture = |tokenizer: &Tokenizer| -> Vec<f32> {
+                let picture = tokenizer.decode(&z, &mut NoHook).unwrap();
+                picture.flatten_all().unwrap().to_vec1().unwrap()
+            };
+            assert_eq!(picture(&one), picture(&many));
+        }
+    }
+
+    #[test]
+    fn many_readers_stop_together_and_name_the_reason() {
+        let mut told = 0;
+        let stopped = Tokenizer::load_by(MOST_READERS, &shipped(), &Device::Cpu, DType::F32, &mut |_, _| {
+            told += 1;
+            told < 5
+        });
+        assert!(matches!(stopped, Err(TokenizerError::Cancelled)));
+        assert_eq!(told, 5);
+        let input = || Err(TokenizerError::Input("why".to_owned()));
+        let parts: Vec<Result<u8, _>> = vec![Ok(1), Err(TokenizerError::Cancelled), input(), Ok(2)];
+        assert!(matches!(layers::one_reason(parts), Err(TokenizerError::Input(_))));
     }
 }

@@ -176,10 +176,10 @@ impl Launch<'_> {
             None => launch.arg(&nothing).arg(&nothing),
         };
         launch.arg(&length).arg(&scale).arg(&mut out);
-        // SAFETY: these are the kernel's arguments in their order, pointers and 64-bit steps, two pointers that it reads
-        // only where it was compiled to turn, a table of `table`'s size each, a 32-bit length, an f32 and a pointer. It reads tensors at the indices below
-        // `dims`, which `Strided` found inside their memory, 16 bytes at a time as `readable` left them, and writes the
-        // `out` that was allocated for it. All of them live on the device's one stream.
+        // SAFETY: these are the kernel's arguments in their order: pointers and 64-bit steps, two pointers that it reads
+        // only where it was compiled to turn, a table that `table` measured each, a 32-bit length, an f32 and a pointer. It
+        // reads tensors at the indices below `dims`, which `Strided` found inside their memory, 16 bytes at a time as
+        // `readable` left them, and writes the `out` that was allocated for it. All live on the device's one stream.
         unsafe { launch.launch(config) }.map_err(Error::wrap)?;
         Ok(CudaStorage::wrap_cuda_slice(out, device.clone()))
     }

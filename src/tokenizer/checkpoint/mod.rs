@@ -2,7 +2,7 @@
 //!
 //! Nothing is mapped into memory and nothing is read twice: [`Checkpoint::open`] reads the index alone (a
 //! safetensors header, or a zip directory with its pickle), and every tensor is then read from the file in small
-//! pieces straight into the vector that becomes the tensor.
+//! pieces, which become a vector or are packed as they arrive.
 
 mod ahead;
 mod hashing;
