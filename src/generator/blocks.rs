@@ -164,9 +164,7 @@ pub(super) struct CandleStream {
 impl CandleBlocks {
     pub(super) fn load(weights: &mut Weights<'_>, args: &GeneratorArgs) -> Result<Self, GeneratorError> {
         Ok(Self {
-            blocks: (0..args.depth)
-                .map(|index| Block::load(weights, index, args))
-                .collect::<Result<_, _>>()?,
+            blocks: weights.each(args.depth, |weights, index| Block::load(weights, index, args))?,
             norm: Norm::plain(args.hidden_size, weights.device)?,
             modulation: weights.dense("final_layer.adaLN_modulation.1")?,
             linear: weights.dense("final_layer.linear")?,

@@ -140,9 +140,9 @@ impl CpuBlocks {
     ) -> Result<Self, GeneratorError> {
         let width = args.hidden_size;
         Ok(Self {
-            blocks: (0..args.depth)
-                .map(|index| CpuBlock::load(weights, index, args, format))
-                .collect::<Result<_, _>>()?,
+            blocks: weights.each(args.depth, |weights, index| {
+                CpuBlock::load(weights, index, args, format)
+            })?,
             norm: LayerNorm::new(&vec![1.0; width], &vec![0.0; width], NORM_EPS),
             modulation: weights
                 .layer("final_layer.adaLN_modulation.1")?

@@ -1,4 +1,5 @@
 use crate::tokenizer::TokenizerError;
+use crate::tokenizer::source::MayBeCancelled;
 use std::path::PathBuf;
 
 /// What can go wrong between a generator's files and its tokens. Messages are shown to a person as they are.
@@ -30,6 +31,12 @@ pub enum GeneratorError {
 impl GeneratorError {
     pub(super) fn sampling(reason: impl Into<String>) -> Self {
         Self::Sampling(reason.into())
+    }
+}
+
+impl MayBeCancelled for GeneratorError {
+    fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled)
     }
 }
 

@@ -28,11 +28,12 @@ pub use trained::{TrainableGenerator, generator_shapes};
 
 use crate::tokenizer::ModelFiles;
 use crate::tokenizer::checkpoint::{Checkpoint, Entry, Reading};
+use crate::tokenizer::source::{FileSource, GivenSource, reader_count};
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
 use check::Plan;
 use network::{Network, Pass};
 use std::collections::HashMap;
-use weights::{Source, Weights};
+use weights::Weights;
 
 /// A loaded generator.
 #[derive(Debug)]
@@ -49,13 +50,24 @@ impl Generator {
     /// Reads a generator; its class is told from configuration and state dict. `progress` is told bytes read and bytes
     /// in all, and returns false to cancel.
     ///
-    /// `dtype` is that of the matrices (f32, f16 or bf16). Tensors are read one at a time, so the peak is little over
-    /// the weights' size.
+    /// `dtype` is that of the matrices (f32, f16 or bf16). Several threads read, each a tensor or less at a time, so the
+    /// peak is little over the weights' size.
     ///
     /// # Errors
     /// Unreadable or damaged files, a configuration that makes no network, one error with every missing and wrongly
     /// shaped key, weights that are not finite, [`GeneratorError::Cancelled`].
     pub fn load(
+        files: &ModelFiles,
+        device: &Device,
+        dtype: DType,
+        progress: &mut (dyn FnMut(u64, u64) -> bool + Send),
+    ) -> Result<Self, GeneratorError> {
+        Self::load_by(reader_count(device, dtype), files, device, dtype, progress)
+    }
+
+    /// As [`Self::load`], by so many threads.
+    fn load_by(
+        readers: usize,
         files: &ModelFiles,
         device: &Device,
         dtype: DType,
@@ -68,19 +80,13 @@ impl Generator {
         let total_bytes = plan.used(checkpoint.entries()).map(Entry::stored_bytes).sum();
         let reading = Reading::new(total_bytes, progress);
         let mut weights = Weights {
-            source: Source::File {
-                checkpoint,
-                hasher: reading.hasher(1),
-                reading,
-            },
+            source: &mut FileSource::new(&checkpoint, &reading),
             device,
             dtype,
+            readers,
         };
         let mut generator = Self::build(args, &plan, &mut weights)?;
-        if let Source::File { reading, hasher, .. } = weights.source {
-            drop(hasher);
-            generator.hash = reading.finish();
-        }
+        generator.hash = reading.finish();
         Ok(generator)
     }
 
@@ -104,9 +110,12 @@ impl Generator {
         let plan = Plan::new(&args, &entries);
         plan.require_loadable(std::path::Path::new("the given tensors"))?;
         let mut weights = Weights {
-            source: Source::Given(tensors),
+            source: &mut GivenSource {
+                tensors: tensors.clone(),
+            },
             device,
             dtype: DType::F32,
+            readers: 1,
         };
         Self::build(args, &plan, &mut weights)
     }
@@ -136,7 +145,7 @@ impl Generator {
         self.class
     }
 
-    /// SHA-256 (first 16 hex digits) over the state dict, as [`crate::tokenizer::Tokenizer::hash`] takes it. Empty for a
+    /// BLAKE3 (first 16 hex digits) over the state dict, as [`crate::tokenizer::Tokenizer::hash`] takes it. Empty for a
     /// generator that was not read from a file.
     pub fn hash(&self) -> &str {
         &self.hash
@@ -163,5 +172,39 @@ impl Generator {
     fn begin(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> CandleResult<Pass> {
         let place = |tensor: &Tensor| tensor.to_device(&self.device);
         self.network.begin(&place(x)?, &place(t)?, &place(labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generator_is_the_same_whatever_the_number_of_its_readers() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/softscope-sit");
+        let files = ModelFiles::locate(&folder).unwrap();
+        let load = |readers, dtype, most: usize| {
+            let mut told = 0;
+            Generator::load_by(readers, &files, &Device::Cpu, dtype, &mut |_, _| {
+                told += 1;
+                told < most
+            })
+        };
+        for dtype in [DType::F32, DType::BF16] {
+            let (one, many) = (
+                load(1, dtype, usize::MAX).unwrap(),
+                load(5, dtype, usize::MAX).unwrap(),
+            );
+            assert_eq!(one.hash(), many.hash());
+            let x = Tensor::randn(0.0_f32, 1.0, one.args().latent_shape(1), &Device::Cpu).unwrap();
+            let velocity = |generator: &Generator| -> Vec<f32> {
+                let t = Tensor::new(&[0.25_f32], &Device::Cpu).unwrap();
+                let labels = Tensor::new(&[3_u32], &Device::Cpu).unwrap();
+                let velocity = generator.forward(&x, &t, &labels).unwrap();
+                velocity.flatten_all().unwrap().to_vec1().unwrap()
+            };
+            assert_eq!(velocity(&one), velocity(&many));
+        }
+        assert!(matches!(load(5, DType::F32, 20), Err(GeneratorError::Cancelled)));
     }
 }

@@ -1,10 +1,11 @@
 use super::GeneratorError;
-use crate::kernel::{Activation, FloatFormat, Grouping, Isa, PANEL, PackedWeight, panels, product_of_rows};
-use crate::tokenizer::TokenizerError;
+use crate::kernel::{
+    Activation, FloatFormat, Grouping, Isa, PANEL, PackedWeight, Packing, panels, product_of_rows,
+};
 use crate::tokenizer::by_hand::with_values;
-use crate::tokenizer::checkpoint::{Checkpoint, Hasher, Reading};
+use crate::tokenizer::layers::panel_format;
+use crate::tokenizer::source::{self, Source};
 use candle_core::{DType, Device, Result as CandleResult, Tensor};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A dense layer.
@@ -64,41 +65,14 @@ fn product(x: &Tensor, weight: &Tensor) -> CandleResult<Tensor> {
     x.to_dtype(dtype)?.matmul(weight)?.to_dtype(DType::F32)
 }
 
-/// Where tensors come from while a network is built.
-pub(super) enum Source<'a> {
-    Given(&'a HashMap<String, Tensor>),
-    File {
-        checkpoint: Checkpoint,
-        reading: Reading<'a>,
-        hasher: Hasher,
-    },
-}
-
-impl Source<'_> {
-    /// One tensor, f32. Keys and shapes were compared before.
-    fn tensor(&mut self, key: &str) -> Result<Tensor, GeneratorError> {
-        let missing = || TokenizerError::Input(format!("the tensor `{key}` is missing"));
-        match self {
-            Self::Given(tensors) => Ok(tensors.get(key).ok_or_else(missing)?.to_dtype(DType::F32)?),
-            Self::File {
-                checkpoint,
-                reading,
-                hasher,
-            } => {
-                let entry = checkpoint.entries().get(key).cloned().ok_or_else(missing)?;
-                let values = reading.tensor(checkpoint, key, &entry, hasher)?;
-                Ok(Tensor::from_vec(values, entry.shape, &Device::Cpu)?)
-            }
-        }
-    }
-}
-
-/// Reads layers one tensor at a time, so that no more than one matrix is in memory twice.
+/// Takes tensors from a source into their places. Matrices are packed while they are read, or read one at a time.
 pub(super) struct Weights<'a> {
-    pub(super) source: Source<'a>,
+    pub(super) source: &'a mut dyn Source,
     pub(super) device: &'a Device,
     /// Of the matrices; vectors are f32 in any case.
     pub(super) dtype: DType,
+    /// Threads that blocks may be read on.
+    pub(super) readers: usize,
 }
 
 impl Weights<'_> {
@@ -112,82 +86,101 @@ impl Weights<'_> {
         Ok(self.source.tensor(key)?.to_vec1()?)
     }
 
+    /// `count` parts of one kind, in their order, side by side where there are readers.
+    pub(super) fn each<T: Send>(
+        &mut self,
+        count: usize,
+        load: impl Fn(&mut Weights<'_>, usize) -> Result<T, GeneratorError> + Sync,
+    ) -> Result<Vec<T>, GeneratorError> {
+        let (device, dtype) = (self.device, self.dtype);
+        source::each(self.source, self.readers, count, |source, index| {
+            let mut weights = Weights {
+                source,
+                device,
+                dtype,
+                readers: 1,
+            };
+            load(&mut weights, index)
+        })
+    }
+
     /// How matrices are packed for the CPU; `None` where candle's products serve.
     pub(super) fn kernel_format(&self) -> Option<FloatFormat> {
-        let has_kernels = self.device.is_cpu() && Isa::best().has_own_tile();
-        match self.dtype {
-            DType::F32 if has_kernels => Some(FloatFormat::F32),
-            DType::BF16 if has_kernels => Some(FloatFormat::Bf16),
-            _ => None,
-        }
+        panel_format(self.device, self.dtype)
     }
 
     /// The layer `name`.{weight [out, ...], bias `[out]`}; further axes of the weight are one, flattened.
-    pub(super) fn layer(&mut self, name: &str) -> Result<Layer, GeneratorError> {
+    pub(super) fn layer(&mut self, name: &str) -> Result<Layer<'_>, GeneratorError> {
+        let weight = format!("{name}.weight");
         Ok(Layer {
-            weight: self.source.tensor(&format!("{name}.weight"))?.flatten_from(1)?,
+            inputs: self.source.shape(&weight)?.iter().skip(1).product(),
             bias: self.values(&format!("{name}.bias"))?,
+            source: self.source,
+            weight,
         })
     }
 
     /// As [`Self::layer`], where the network computes.
     pub(super) fn dense(&mut self, name: &str) -> Result<Dense, GeneratorError> {
+        let (device, dtype, format) = (self.device, self.dtype, self.kernel_format());
         let layer = self.layer(name)?;
-        let bias = Tensor::new(layer.bias.as_slice(), self.device)?;
-        if let Some(format) = self.kernel_format() {
-            let packed = layer.pack(format, Grouping::dense(layer.inputs()?))?;
-            return Ok(Dense {
-                weight: Weight::Panels(Arc::new(packed)),
-                bias,
-            });
-        }
-        let packed = layer.weight.t()?.contiguous()?;
-        // The state dict's form is freed before the next copy is made.
-        drop(layer);
-        Ok(Dense {
-            weight: Weight::Transposed(packed.to_dtype(self.dtype)?.to_device(self.device)?),
-            bias,
-        })
+        let bias = Tensor::new(layer.bias.as_slice(), device)?;
+        let weight = if let Some(format) = format {
+            let grouping = Grouping::dense(layer.inputs);
+            Weight::Panels(Arc::new(layer.pack(format, grouping)?))
+        } else {
+            // The state dict's form is freed before the next copy is made.
+            let transposed = layer.whole()?.t()?.contiguous()?;
+            Weight::Transposed(transposed.to_dtype(dtype)?.to_device(device)?)
+        };
+        Ok(Dense { weight, bias })
     }
 }
 
-/// A dense layer as the state dict has it, f32 on the CPU.
-pub(super) struct Layer {
-    /// [out, in].
-    weight: Tensor,
+/// A dense layer whose weight is still to be read.
+pub(super) struct Layer<'a> {
+    source: &'a mut dyn Source,
+    /// Key of the weight.
+    weight: String,
+    inputs: usize,
     bias: Vec<f32>,
 }
 
-impl Layer {
-    pub(super) fn inputs(&self) -> CandleResult<usize> {
-        self.weight.dim(1)
+impl Layer<'_> {
+    /// The weight as the state dict has it, [out, in], f32 on the CPU.
+    fn whole(self) -> Result<Tensor, GeneratorError> {
+        Ok(self.source.tensor(&self.weight)?.flatten_from(1)?)
     }
 
-    pub(super) fn pack(&self, format: FloatFormat, grouping: Grouping) -> CandleResult<PackedWeight> {
+    pub(super) fn pack(
+        self,
+        format: FloatFormat,
+        grouping: Grouping,
+    ) -> Result<PackedWeight, GeneratorError> {
         self.pack_scaled(format, grouping, 0, 1.0)
     }
 
     /// The first `count` outputs are multiplied by `factor`.
     pub(super) fn pack_scaled(
-        &self,
+        self,
         format: FloatFormat,
         grouping: Grouping,
         count: usize,
         factor: f32,
-    ) -> CandleResult<PackedWeight> {
+    ) -> Result<PackedWeight, GeneratorError> {
         let factor = |output: usize| if output < count { factor } else { 1.0 };
         let bias = self.bias.iter().enumerate();
         let bias: Vec<f32> = bias.map(|(output, bias)| bias * factor(output)).collect();
-        self.pack_rows(format, grouping, &bias, |output| (Some(output), factor(output)))
+        self.pack_pieces(format, grouping, &bias, PANEL, factor)
     }
 
     /// `PARTS` layers of as many outputs side by side, each in panels of its own, with `added` to what the layer of that
     /// index gives.
     pub(super) fn pack_parts<const PARTS: usize>(
-        &self,
+        self,
         format: FloatFormat,
         added: [f32; PARTS],
-    ) -> CandleResult<PackedWeight> {
+    ) -> Result<PackedWeight, GeneratorError> {
         let width = self.bias.len() / PARTS.max(1);
         let padded = panels(width) * PANEL;
         let mut bias = vec![0.0; PARTS * padded];
@@ -197,29 +190,27 @@ impl Layer {
                 *into = bias + added;
             }
         }
-        let source = |output: usize| {
-            let (part, within) = (output / padded, output % padded);
-            ((within < width).then_some(part * width + within), 1.0)
-        };
-        self.pack_rows(format, Grouping::dense(self.inputs()?), &bias, source)
+        // A panel at a time where no part ends within one, else a part.
+        let piece = if width == padded { PANEL } else { width };
+        let grouping = Grouping::dense(self.inputs);
+        self.pack_pieces(format, grouping, &bias, piece, |_| 1.0)
     }
 
-    /// `source` names the output here of each output there, `None` where it is 0, with a factor.
-    fn pack_rows(
-        &self,
+    /// Outputs arrive `piece` at a time, and each piece begins a panel; `bias` has all factors in it.
+    fn pack_pieces(
+        self,
         format: FloatFormat,
         grouping: Grouping,
         bias: &[f32],
-        source: impl Fn(usize) -> (Option<usize>, f32) + Sync,
-    ) -> CandleResult<PackedWeight> {
-        let inputs = self.inputs()?;
-        let zeros = vec![0.0; inputs];
-        with_values(&self.weight.contiguous()?, |values| {
-            let row = |output: usize| match source(output) {
-                (Some(output), factor) => (&values[output * inputs..][..inputs], factor),
-                (None, factor) => (zeros.as_slice(), factor),
-            };
-            PackedWeight::new(format, inputs, grouping, bias, row)
-        })
+        piece: usize,
+        factor: impl Fn(usize) -> f32,
+    ) -> Result<PackedWeight, GeneratorError> {
+        let mut packing = Packing::new(format, self.inputs, bias.len(), grouping);
+        self.source
+            .by_pieces(&self.weight, self.inputs * piece, &mut |rows| {
+                packing.rows(rows, &factor);
+                packing.end_panel();
+            })?;
+        Ok(packing.finish(bias))
     }
 }

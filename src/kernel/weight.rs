@@ -57,13 +57,19 @@ impl Packing {
         let panels = self.words.get_mut().chunks_exact_mut(panel_words);
         let rows = values.chunks((PANEL * self.inputs).max(1));
         for (words, rows) in panels.skip(first / PANEL).zip(rows) {
-            let lanes = (rows.len() / self.inputs.max(1)).min(self.outputs - self.packed);
+            let left = self.outputs.saturating_sub(self.packed);
+            let lanes = (rows.len() / self.inputs.max(1)).min(left);
             write_panel(self.format, self.inputs, self.grouping, lanes, words, |lane| {
                 let row = &rows[lane * self.inputs..][..self.inputs];
                 (row, factor(self.packed + lane))
             });
             self.packed += lanes;
         }
+    }
+
+    /// What follows begins a panel; outputs that no row was given for are 0.
+    pub(crate) fn end_panel(&mut self) {
+        self.packed = self.packed.next_multiple_of(PANEL);
     }
 
     /// `bias` has all factors in it.

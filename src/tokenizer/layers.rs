@@ -3,7 +3,7 @@
 use super::fixed_product::FixedProduct;
 use super::fused;
 use super::over_rows;
-use super::source::Source;
+use super::source::{self, Source};
 use super::{Math, TokenizerError};
 use crate::kernel::{
     self, Activation, FloatFormat, Grouping, Isa, PANEL, PackedWeight, Packing, product_of_rows,
@@ -17,16 +17,6 @@ use std::sync::Arc;
 const NORM_EPSILON: f32 = 1e-6;
 /// Rows and columns of the squares in which a matrix is transposed: two of them stay in the first-level cache.
 const TRANSPOSE_SQUARE: usize = 32;
-
-/// All of what was read side by side. What fails stops all else, so its reason comes before any that was cancelled.
-pub(super) fn one_reason<T>(parts: Vec<Result<T, TokenizerError>>) -> Result<Vec<T>, TokenizerError> {
-    let is_reason =
-        |part: &Result<T, _>| matches!(part, Err(error) if !matches!(error, TokenizerError::Cancelled));
-    match parts.iter().position(is_reason) {
-        Some(at) => parts.into_iter().skip(at).take(1).collect(),
-        None => parts.into_iter().collect(),
-    }
-}
 
 /// How weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,45 +92,17 @@ impl Builder<'_> {
         count: usize,
         load: impl Fn(&mut Builder<'_>, usize) -> Result<T, TokenizerError> + Sync,
     ) -> Result<Vec<T>, TokenizerError> {
-        let readers = self.readers.min(count);
-        let sources: Vec<_> = (0..readers).map_while(|_| self.source.fork()).collect();
-        if readers < 2 || sources.len() < readers {
-            drop(sources);
-            return (0..count).map(|index| load(self, index)).collect();
-        }
         let (device, dtype, form) = (self.device, self.dtype, self.form);
-        let load = &load;
-        let parts: Vec<Result<Vec<T>, TokenizerError>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = sources
-                .into_iter()
-                .enumerate()
-                .map(|(reader, mut source)| {
-                    scope.spawn(move || {
-                        let mut builder = Builder {
-                            source: &mut *source,
-                            device,
-                            dtype,
-                            form,
-                            readers: 1,
-                        };
-                        (reader * count / readers..(reader + 1) * count / readers)
-                            .map(|index| load(&mut builder, index))
-                            .collect()
-                    })
-                })
-                .collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        source::each(self.source, self.readers, count, |source, index| {
+            let mut builder = Builder {
+                source,
+                device,
+                dtype,
+                form,
+                readers: 1,
             };
-            threads.into_iter().map(join).collect()
-        });
-        let mut whole = Vec::with_capacity(count);
-        for part in one_reason(parts)? {
-            whole.extend(part);
-        }
-        Ok(whole)
+            load(&mut builder, index)
+        })
     }
 
     /// A tensor as f32 on the model's device.
@@ -295,7 +257,7 @@ impl Builder<'_> {
 }
 
 /// How matrices are packed for the CPU; None where candle's products serve.
-pub(super) fn panel_format(device: &Device, dtype: DType) -> Option<FloatFormat> {
+pub(crate) fn panel_format(device: &Device, dtype: DType) -> Option<FloatFormat> {
     let has_kernels = device.is_cpu() && Isa::best().has_own_tile();
     match dtype {
         DType::F32 if has_kernels => Some(FloatFormat::F32),

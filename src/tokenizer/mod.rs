@@ -19,14 +19,14 @@ pub(crate) mod flash;
 pub(crate) mod fused;
 mod gaussian;
 mod head;
-mod layers;
+pub(crate) mod layers;
 mod nearest;
 pub(crate) mod over_rows;
 pub(crate) mod picture_vit;
 mod quantiser;
 mod rotary;
 mod schema;
-mod source;
+pub(crate) mod source;
 mod stage;
 mod trained_vit;
 mod vit;
@@ -54,9 +54,8 @@ use layers::{Builder, Form};
 use nearest::NearestQuantiser;
 use quantiser::Quantiser;
 use schema::Plan;
-use source::{FileSource, GivenSource};
+use source::{FileSource, GivenSource, reader_count};
 use std::collections::HashMap;
-use std::num::NonZero;
 use std::path::Path;
 
 /// How the operations of a pass are chosen.
@@ -124,24 +123,6 @@ fn side_by_side<A, B: Send>(one: impl FnOnce() -> A, other: impl FnOnce() -> B +
     })
 }
 
-/// Most threads that one model is read on: more wait for memory.
-const MOST_READERS: usize = 8;
-
-/// How many threads read a model side by side: a core for each, and one for its hash where there are that many.
-fn reader_count(device: &Device, dtype: DType) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let most = if layers::panel_format(device, dtype).is_some() || !device.is_cpu() {
-        MOST_READERS
-    } else if dtype == DType::F32 {
-        // Each has a matrix twice while it is made.
-        2
-    } else {
-        // Beside half weights that matrix weighs twice as much.
-        1
-    };
-    (cores / 2).max(2).min(most)
-}
-
 impl Tokenizer {
     /// Reads a model. `progress` is told bytes read and bytes in all, and returns false to cancel.
     ///
@@ -178,12 +159,12 @@ impl Tokenizer {
         let parameter_count = used().map(Entry::element_count).sum();
         let reading = Reading::new(total_bytes, progress);
         let load_encoding_part = || {
-            let mut source = FileSource::new(&checkpoint, &reading, readers);
+            let mut source = FileSource::new(&checkpoint, &reading);
             let builder = &mut Builder::packed(&mut source, device, dtype, readers / 2);
             EncodingPart::load(builder, &args, plan.class).inspect_err(|_| reading.stop())
         };
         let load_decoder = || {
-            let mut source = FileSource::new(&checkpoint, &reading, readers);
+            let mut source = FileSource::new(&checkpoint, &reading);
             let builder = &mut Builder::packed(&mut source, device, dtype, readers / 2);
             Decoder::load(builder, &args).inspect_err(|_| reading.stop())
         };
@@ -336,7 +317,7 @@ impl Tokenizer {
         &self.device
     }
 
-    /// SHA-256 (first 16 hex digits) over the used entries of the state dict: key, shape, stored values, by key.
+    /// BLAKE3 (first 16 hex digits) over the used entries of the state dict: key, shape, stored values, by key.
     /// Empty for a model that was not read from a file.
     pub fn hash(&self) -> &str {
         &self.hash
@@ -509,6 +490,7 @@ impl Tokenizer {
 
 #[cfg(test)]
 mod tests {
+    use super::source::MOST_READERS;
     use super::*;
 
     fn shipped() -> ModelFiles {
@@ -543,8 +525,5 @@ mod tests {
         });
         assert!(matches!(stopped, Err(TokenizerError::Cancelled)));
         assert_eq!(told, 5);
-        let input = || Err(TokenizerError::Input("why".to_owned()));
-        let parts: Vec<Result<u8, _>> = vec![Ok(1), Err(TokenizerError::Cancelled), input(), Ok(2)];
-        assert!(matches!(layers::one_reason(parts), Err(TokenizerError::Input(_))));
     }
 }

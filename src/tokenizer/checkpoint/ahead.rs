@@ -32,7 +32,8 @@ impl Ahead {
             .skip(first as usize)
             .take((AHEAD_BYTES / STEP_BYTES) as usize);
         for (step, is_asked) in window {
-            if !is_asked.swap(true, Ordering::Relaxed) {
+            // Most have been: looking takes less than writing.
+            if !is_asked.load(Ordering::Relaxed) && !is_asked.swap(true, Ordering::Relaxed) {
                 ask(file, step as u64 * STEP_BYTES);
             }
         }

@@ -1,165 +1,71 @@
-//! SHA-256 of tensors while they are read.
+//! The hash of tensors while they are read: BLAKE3, which a processor without instructions for hashing computes fast too.
 
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::num::NonZero;
-use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
-/// Pieces that wait for the thread at most: it has work while a matrix is packed, and they weigh little beside one.
-const WAITING_PIECES: usize = 8;
+/// Hexadecimal digits of a model's hash.
+const SHOWN_DIGITS: usize = 16;
 
-/// A digest for each key, so that the order of reading does not matter.
-pub(super) type Digests = Arc<Mutex<BTreeMap<String, [u8; 32]>>>;
+/// The digest of each key's tensor, so that neither the order of reading nor the number of readers matters.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Digests(Arc<Mutex<BTreeMap<String, blake3::Hash>>>);
 
-/// What one reader of tensors hands on to be hashed: on a thread of its own where a core is left for that, which ends
-/// when this is dropped, else at once.
-pub(crate) struct Hasher(Place);
+impl Digests {
+    fn insert(&self, key: &str, digest: blake3::Hash) {
+        let mut digests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.insert(key.to_owned(), digest);
+    }
 
-enum Place {
-    Here {
-        digesting: Box<Digesting>,
-        spare: Vec<u8>,
-    },
-    Aside {
-        /// `None` once all is handed on.
-        parts: Option<SyncSender<Part>>,
-        spares: Receiver<Vec<u8>>,
-        thread: Option<JoinHandle<()>>,
-    },
+    /// The hash of all keys and digests.
+    pub(super) fn whole(&self) -> String {
+        let mut hash = blake3::Hasher::new();
+        for (key, digest) in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            hash.update(key.as_bytes());
+            hash.update(&[0]);
+            hash.update(digest.as_bytes());
+        }
+        let mut text = hash.finalize().to_hex().to_string();
+        text.truncate(SHOWN_DIGITS);
+        text
+    }
 }
 
-/// A tensor is its shape, its pieces and its end.
-enum Part {
-    Shape(Vec<usize>),
-    Piece(Vec<u8>),
-    End(String),
+/// One reader's tensor that is being hashed, with the memory that its pieces are read into.
+pub(crate) struct Hasher {
+    hash: blake3::Hasher,
+    digests: Digests,
+    piece: Vec<u8>,
 }
 
 impl Hasher {
-    /// One of `readers` side by side.
-    pub(super) fn start(digests: &Digests, readers: usize) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        if cores >= 2 * readers
-            && let Ok(place) = Self::aside(digests)
-        {
-            return Self(place);
-        }
-        Self(Place::Here {
-            digesting: Box::new(Digesting::new(digests)),
-            spare: Vec::new(),
-        })
-    }
-
-    fn aside(digests: &Digests) -> std::io::Result<Place> {
-        let (parts, given) = mpsc::sync_channel(WAITING_PIECES);
-        let (used, spares) = mpsc::channel();
-        let mut digesting = Digesting::new(digests);
-        let thread = std::thread::Builder::new()
-            .name("softscope-hash".to_owned())
-            .spawn(move || {
-                for part in given {
-                    if let Some(piece) = digesting.take(part) {
-                        // A reader that is done needs no more.
-                        let _ = used.send(piece);
-                    }
-                }
-            })?;
-        Ok(Place::Aside {
-            parts: Some(parts),
-            spares,
-            thread: Some(thread),
-        })
-    }
-
-    /// Memory for the next piece.
-    pub(super) fn piece(&mut self, length: usize) -> Vec<u8> {
-        let mut piece = match &mut self.0 {
-            Place::Here { spare, .. } => std::mem::take(spare),
-            Place::Aside { spares, .. } => spares.try_recv().unwrap_or_default(),
-        };
-        piece.resize(length, 0);
-        piece
-    }
-
-    pub(super) fn begin(&mut self, shape: &[usize]) {
-        self.hand_on(Part::Shape(shape.to_vec()));
-    }
-
-    pub(super) fn update(&mut self, piece: Vec<u8>) {
-        self.hand_on(Part::Piece(piece));
-    }
-
-    pub(super) fn end(&mut self, key: &str) {
-        self.hand_on(Part::End(key.to_owned()));
-    }
-
-    fn hand_on(&mut self, part: Part) {
-        match &mut self.0 {
-            Place::Here { digesting, spare } => *spare = digesting.take(part).unwrap_or_default(),
-            Place::Aside { parts, .. } => {
-                let is_taken = parts.as_ref().is_some_and(|parts| parts.send(part).is_ok());
-                if !is_taken {
-                    self.join();
-                }
-            }
-        }
-    }
-
-    /// Waits for the thread; a panic of it is one of this thread.
-    fn join(&mut self) {
-        if let Place::Aside { parts, thread, .. } = &mut self.0 {
-            drop(parts.take());
-            if let Some(Err(panic)) = thread.take().map(JoinHandle::join)
-                && !std::thread::panicking()
-            {
-                std::panic::resume_unwind(panic);
-            }
-        }
-    }
-}
-
-impl Drop for Hasher {
-    fn drop(&mut self) {
-        self.join();
-    }
-}
-
-/// The tensor that is being hashed, and where its digest goes.
-struct Digesting {
-    hash: Sha256,
-    digests: Digests,
-}
-
-impl Digesting {
-    fn new(digests: &Digests) -> Self {
+    pub(super) fn new(digests: &Digests) -> Self {
         Self {
-            hash: Sha256::new(),
-            digests: Arc::clone(digests),
+            hash: blake3::Hasher::new(),
+            digests: digests.clone(),
+            piece: Vec::new(),
         }
     }
 
-    /// Gives back the memory of a piece.
-    fn take(&mut self, part: Part) -> Option<Vec<u8>> {
-        match part {
-            Part::Shape(shape) => {
-                self.hash = Sha256::new();
-                for dim in shape {
-                    self.hash.update((dim as u64).to_le_bytes());
-                }
-            }
-            Part::Piece(piece) => {
-                self.hash.update(&piece);
-                return Some(piece);
-            }
-            Part::End(key) => {
-                let digest = self.hash.finalize_reset().into();
-                let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-                digests.insert(key, digest);
-            }
+    /// The next `length` bytes of the tensor: `fill` reads them, `take` uses them, and they are hashed between the two.
+    pub(super) fn piece<T, E>(
+        &mut self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
+        take: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.piece.resize(length, 0);
+        fill(&mut self.piece)?;
+        self.hash.update(&self.piece);
+        take(&self.piece)
+    }
+
+    /// A tensor is its stored values and then its shape: values first, whose pieces so lie as the hash divides its input.
+    pub(super) fn end(&mut self, key: &str, shape: &[usize]) {
+        for dim in shape.iter().chain([&shape.len()]) {
+            self.hash.update(&(*dim as u64).to_le_bytes());
         }
-        None
+        self.digests.insert(key, self.hash.finalize());
+        self.hash.reset();
     }
 }
 
@@ -167,34 +73,50 @@ impl Digesting {
 mod tests {
     use super::*;
 
-    fn digests_of(place: impl Fn(&Digests) -> Place) -> BTreeMap<String, [u8; 32]> {
+    /// Each tensor given in pieces of so many bytes.
+    fn hash_of(tensors: &[(&str, &[u8], &[usize])], piece_bytes: usize) -> String {
         let digests = Digests::default();
-        let mut hasher = Hasher(place(&digests));
-        for (key, pieces) in [("a", 0), ("b", 1), ("c", 5 * WAITING_PIECES)] {
-            hasher.begin(&[pieces, 3]);
-            for index in 0..pieces {
-                let mut piece = hasher.piece(1 + index % 3);
-                piece.fill(index as u8);
-                hasher.update(piece);
+        let mut hasher = Hasher::new(&digests);
+        for (key, bytes, shape) in tensors {
+            for piece in bytes.chunks(piece_bytes) {
+                let fill = |into: &mut [u8]| {
+                    into.copy_from_slice(piece);
+                    Ok::<(), ()>(())
+                };
+                let taken = hasher.piece(piece.len(), fill, |bytes| Ok(bytes.to_vec()));
+                assert_eq!(taken.unwrap(), piece);
             }
-            hasher.end(key);
+            hasher.end(key, shape);
         }
-        drop(hasher);
-        Arc::into_inner(digests).unwrap().into_inner().unwrap()
+        digests.whole()
     }
 
     #[test]
-    fn a_thread_gives_the_same_digests_and_has_ended_with_its_hasher() {
-        let here = digests_of(|digests| Place::Here {
-            digesting: Box::new(Digesting::new(digests)),
-            spare: Vec::new(),
-        });
-        assert_eq!(here, digests_of(|digests| Hasher::aside(digests).unwrap()));
-        assert_eq!(here.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
-        let expected = Sha256::new()
-            .chain_update(1_u64.to_le_bytes())
-            .chain_update(3_u64.to_le_bytes())
-            .chain_update([0]);
-        assert_eq!(here["b"], <[u8; 32]>::from(expected.finalize()));
+    fn keys_shapes_and_values_count_and_nothing_else_does() {
+        let bytes: Vec<u8> = (0..5000).map(|index| (index % 251) as u8).collect();
+        let (some, other) = (("a", &bytes[..], &[50, 25][..]), ("b", &bytes[..96], &[24][..]));
+        let whole = hash_of(&[some, other], 512);
+        assert_eq!(whole.len(), SHOWN_DIGITS);
+        assert_eq!(hash_of(&[some, other], 96), whole);
+        assert_eq!(hash_of(&[other, some], 4096), whole);
+        let mut changed = bytes.clone();
+        changed[4321] ^= 1;
+        let unlike = [
+            vec![some],
+            vec![some, ("c", other.1, other.2)],
+            vec![some, ("b", other.1, &[24, 1])],
+            vec![some, ("b", &bytes[1..97], other.2)],
+            vec![("a", &changed, some.2), other],
+        ];
+        for tensors in unlike {
+            assert_ne!(hash_of(&tensors, 512), whole);
+        }
+        let digest = |bytes: &[u8], shape: &[u64]| {
+            let ends = shape.iter().flat_map(|dim| dim.to_le_bytes());
+            *blake3::hash(&bytes.iter().copied().chain(ends).collect::<Vec<u8>>()).as_bytes()
+        };
+        let (first, second) = (digest(some.1, &[50, 25, 2]), digest(other.1, &[24, 1]));
+        let expected = blake3::hash(&[&b"a\0"[..], &first, b"b\0", &second].concat()).to_hex();
+        assert_eq!(whole, expected[..SHOWN_DIGITS]);
     }
 }

@@ -4,8 +4,6 @@ use super::hashing::{Digests, Hasher};
 use super::{Checkpoint, Entry, Shard, StoredType};
 use crate::tokenizer::TokenizerError;
 use half::{bf16, f16};
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::fs::File;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,9 +43,9 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// What one of `readers` side by side gives to [`Self::tensor`].
-    pub(crate) fn hasher(&self, readers: usize) -> Hasher {
-        Hasher::start(&self.digests, readers)
+    /// What a reader gives to [`Self::tensor`].
+    pub(crate) fn hasher(&self) -> Hasher {
+        Hasher::new(&self.digests)
     }
 
     /// A thread that panicked with the ledger left it whole.
@@ -117,11 +115,14 @@ impl<'a> Reading<'a> {
         let piece_bytes = (piece * entry.stored_type.size()) as u64;
         let mut values = Vec::new();
         self.pieces(shard, key, entry, hasher, piece_bytes, |bytes| {
-            values.clear();
-            convert(entry.stored_type, bytes, &mut values);
-            let not_finite = not_finite(&values);
+            let values = as_they_are(entry.stored_type, bytes).unwrap_or_else(|| {
+                values.clear();
+                convert(entry.stored_type, bytes, &mut values);
+                &values
+            });
+            let not_finite = not_finite(values);
             if not_finite.is_none() {
-                take(&values);
+                take(values);
             }
             not_finite
         })
@@ -165,42 +166,30 @@ impl<'a> Reading<'a> {
         let Shard { path, file, ahead } = shard;
         let stored_bytes = entry.stored_bytes();
         let mut done = 0;
-        hasher.begin(&entry.shape);
         while done < stored_bytes {
             let piece_bytes = (stored_bytes - done).min(piece_bytes.max(1));
-            let mut piece = hasher.piece(piece_bytes as usize);
-            ahead.of_read_at(file, entry.offset + done);
-            read_at(file, &mut piece, entry.offset + done)
-                .map_err(|source| TokenizerError::read(path, source))?;
-            if let Some(index) = take(&piece) {
-                let before = done as usize / entry.stored_type.size().max(1);
-                return Err(shard.has_not_finite(key, before + index));
-            }
-            hasher.update(piece);
+            let at = entry.offset + done;
+            let fill = |piece: &mut [u8]| {
+                ahead.of_read_at(file, at);
+                read_at(file, piece, at).map_err(|source| TokenizerError::read(path, source))
+            };
+            hasher.piece(piece_bytes as usize, fill, |piece| match take(piece) {
+                Some(index) => {
+                    let before = done as usize / entry.stored_type.size().max(1);
+                    Err(shard.has_not_finite(key, before + index))
+                }
+                None => Ok(()),
+            })?;
             done += piece_bytes;
             self.count(piece_bytes)?;
         }
-        hasher.end(key);
+        hasher.end(key, &entry.shape);
         Ok(())
     }
 
-    /// First 16 hex digits of the SHA-256 over what was read, once every hasher has been dropped.
+    /// First 16 hex digits of the hash of all that was read.
     pub(crate) fn finish(self) -> String {
-        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut hash = Sha256::new();
-        for (key, digest) in &*digests {
-            hash.update(key.as_bytes());
-            hash.update([0]);
-            hash.update(digest);
-        }
-        hash.finalize()
-            .iter()
-            .take(8)
-            .fold(String::new(), |mut text, byte| {
-                // Writing into a String cannot fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        self.digests.whole()
     }
 }
 
@@ -224,6 +213,12 @@ fn read_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()>
         }
     }
     Ok(())
+}
+
+/// Values that need no conversion, where the bytes begin at a whole one.
+fn as_they_are(stored_type: StoredType, bytes: &[u8]) -> Option<&[f32]> {
+    let is_f32 = stored_type == StoredType::F32 && cfg!(target_endian = "little");
+    is_f32.then(|| bytemuck::try_cast_slice(bytes).ok())?
 }
 
 fn convert(stored_type: StoredType, bytes: &[u8], values: &mut Vec<f32>) {

@@ -37,7 +37,7 @@ impl NetworkWeights {
         let entries = checkpoint.entries().clone();
         let mut progress = |_, _| true;
         let reading = Reading::new(0, &mut progress);
-        let mut hasher = reading.hasher(1);
+        let mut hasher = reading.hasher();
         let mut tensors = BTreeMap::new();
         for (key, entry) in entries {
             // Counters have no place in a network.
