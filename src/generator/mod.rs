@@ -145,7 +145,7 @@ impl Generator {
         self.class
     }
 
-    /// BLAKE3 (first 16 hex digits) over the state dict, as [`crate::tokenizer::Tokenizer::hash`] takes it. Empty for a
+    /// XXH3 (first 16 hex digits of 128 bits) over the state dict, as [`crate::tokenizer::Tokenizer::hash`] takes it. Empty for a
     /// generator that was not read from a file.
     pub fn hash(&self) -> &str {
         &self.hash

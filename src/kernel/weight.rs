@@ -366,6 +366,11 @@ fn write_panel<'a>(
     words: &mut [u32],
     row: impl Fn(usize) -> (&'a [f32], f32),
 ) {
+    let mut rows: [(&[f32], f32); PANEL] = [(&[], 0.0); PANEL];
+    for (lane, place) in rows.iter_mut().enumerate().take(lanes) {
+        *place = row(lane);
+    }
+    let rows = rows.get(..lanes).unwrap_or(&rows);
     let inner_words = Format::from(format).panel_words() * PANEL;
     for (inner_panel, words) in words.chunks_exact_mut(inner_words).enumerate() {
         let (first, count) = grouping.channels_of(inner_panel, inputs);
@@ -373,14 +378,21 @@ fn write_panel<'a>(
             // Spare memory holds an earlier weight.
             words.fill(0);
         }
-        for lane in 0..lanes {
-            let (values, factor) = row(lane);
-            write_lane(format, &values[first..first + count], factor, lane, words);
+        write_block(Isa::best(), format, rows, first, count, words);
+    }
+}
+
+vectorised! {
+    /// The inputs `first..first + count` of several outputs, given with their factors: an inner panel.
+    fn write_block [] (isa, format: FloatFormat, rows: &[(&[f32], f32)], first: usize, count: usize, words: &mut [u32]) {
+        for (lane, (values, factor)) in rows.iter().enumerate() {
+            write_lane(format, &values[first..first + count], *factor, lane, words);
         }
     }
 }
 
 /// One output's weights over an inner panel, 0 beyond them: words of consecutive inputs, [`PANEL`] words apart.
+#[inline(always)]
 fn write_lane(format: FloatFormat, values: &[f32], factor: f32, lane: usize, words: &mut [u32]) {
     let mut scaled = [0.0; PANEL];
     for (scaled, value) in scaled.iter_mut().zip(values) {

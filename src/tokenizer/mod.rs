@@ -317,7 +317,7 @@ impl Tokenizer {
         &self.device
     }
 
-    /// BLAKE3 (first 16 hex digits) over the used entries of the state dict: key, shape, stored values, by key.
+    /// XXH3 (first 16 hex digits of 128 bits) over the used entries of the state dict: key, shape, stored values, by key.
     /// Empty for a model that was not read from a file.
     pub fn hash(&self) -> &str {
         &self.hash

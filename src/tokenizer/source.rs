@@ -10,7 +10,8 @@ use std::num::NonZero;
 /// Most threads that one model is read on: more wait for memory.
 pub(super) const MOST_READERS: usize = 8;
 
-/// How many threads read a model side by side, one for each core, where its matrices have this type there.
+/// How many threads read a model side by side, two for each core, so that one packs while another waits for the disk, where
+/// its matrices have this type there.
 pub(crate) fn reader_count(device: &Device, dtype: DType) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let most = if panel_format(device, dtype).is_some() || !device.is_cpu() {
@@ -22,7 +23,7 @@ pub(crate) fn reader_count(device: &Device, dtype: DType) -> usize {
         // Beside half weights that matrix weighs twice as much.
         1
     };
-    cores.max(2).min(most)
+    (2 * cores).min(most)
 }
 
 /// An error that may stand for another one elsewhere.

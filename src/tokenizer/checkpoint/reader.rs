@@ -2,8 +2,9 @@
 
 use super::hashing::{Digests, Hasher};
 use super::{Checkpoint, Entry, Shard, StoredType};
+use crate::kernel::math::bf16_value;
 use crate::tokenizer::TokenizerError;
-use half::{bf16, f16};
+use half::f16;
 use std::fs::File;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -226,7 +227,8 @@ fn convert(stored_type: StoredType, bytes: &[u8], values: &mut Vec<f32>) {
         StoredType::F64 => extend(bytes, values, |bytes| f64::from_le_bytes(bytes) as f32),
         StoredType::F32 => extend(bytes, values, f32::from_le_bytes),
         StoredType::F16 => extend(bytes, values, |bytes| f16::from_le_bytes(bytes).to_f32()),
-        StoredType::Bf16 => extend(bytes, values, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        // The upper half of an f32; what is no number is refused by whoever reads.
+        StoredType::Bf16 => extend(bytes, values, |bytes| bf16_value(u16::from_le_bytes(bytes))),
         // Refused before reading begins: nothing is known about its elements.
         StoredType::Other => {}
     }
