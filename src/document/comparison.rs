@@ -8,7 +8,7 @@ use crate::engine::ModelInfo;
 pub struct ComparedFacts {
     /// Name of the model.
     pub name: String,
-    /// First 16 hex digits of the SHA-256 over the used state dict.
+    /// [`Tokenizer::hash`](crate::tokenizer::Tokenizer::hash).
     pub hash: String,
     /// Model family.
     pub class: String,

@@ -14,7 +14,7 @@ use std::time::Instant;
 pub struct GeneratorInfo {
     /// Name shown to a person.
     pub name: String,
-    /// First 16 hex digits of the SHA-256 over the used state dict.
+    /// [`Generator::hash`](crate::generator::Generator::hash).
     pub hash: String,
     /// SiT or DiT.
     pub class: GeneratorClass,

@@ -29,7 +29,7 @@ pub struct RunOptions {
 pub struct ModelInfo {
     /// Name shown to a person.
     pub name: String,
-    /// First 16 hex digits of the SHA-256 over the used state dict.
+    /// [`Tokenizer::hash`](crate::tokenizer::Tokenizer::hash).
     pub hash: String,
     /// Model family.
     pub class: ModelClass,

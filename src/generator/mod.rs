@@ -145,8 +145,8 @@ impl Generator {
         self.class
     }
 
-    /// XXH3 (first 16 hex digits of 128 bits) over the state dict, as [`crate::tokenizer::Tokenizer::hash`] takes it. Empty for a
-    /// generator that was not read from a file.
+    /// XXH3 (first 16 hex digits of 128 bits) over the state dict, as [`crate::tokenizer::Tokenizer::hash`] takes it.
+    /// Empty for a generator that was not read from a file.
     pub fn hash(&self) -> &str {
         &self.hash
     }
